@@ -1,0 +1,16 @@
+"""Granian: an application server for Python, configured by one validated TOML file.
+
+The tree, from the bottom up (imports only ever point down this list):
+
+errors      the exceptions a person may see
+protocol    sans-IO: engine contract, HTTP rules, the engines themselves
+config      the document: model, sources, loading, provenance, schema
+routing     which application answers a request
+adapters    ASGI: an exchange on one side, an application on the other
+observe     server log and access log
+server      one worker's I/O: connection, exchange, deadlines
+process     sockets, supervisor, worker: the only code that sees a whole Config
+cli         argv in, exit status out
+"""
+
+__version__ = '0.1.0'
