@@ -1,0 +1,137 @@
+"""The engine contract: one connection as a sans-IO state machine.
+
+    bytes from the socket ──▶ receive() ──▶ EngineEvents.on_request / on_body / on_body_end / on_gone / on_refused
+    respond() / start() / write() / finish() ──▶ output ──▶ bytes for the socket
+
+One request and its response share a `stream` number. HTTP/1 counts requests and has one stream open at a time.
+Nothing here knows sockets, clocks, loops or applications.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+Field = tuple[bytes, bytes]
+Fields = list[Field]
+
+# `RequestHead.content_length` of a body whose end is marked in the body itself.
+CHUNKED = -1
+
+
+class RequestHead:
+    """A whole, valid request head. Shared between equal requests: never change one."""
+
+    __slots__ = (
+        'authority',  # bytes, or None where neither target nor Host names one
+        'content_length',  # 0: no body · n: n bytes · CHUNKED
+        'expects_continue',  # the client waits for a 100 before it sends the body (RFC 9110 10.1.1)
+        'fields',  # list of (lower-case name, value), in order, repeats kept
+        'keep_alive',  # the client allows another request after this one
+        'method',  # str, as sent
+        'path',  # str: raw_path percent-decoded as UTF-8, faults as U+FFFD
+        'query',  # bytes after the first '?'
+        'raw_path',  # bytes before the first '?'
+        'version',  # '1.0' | '1.1' | '2'
+    )
+    method: str
+    raw_path: bytes
+    path: str
+    query: bytes
+    version: str
+    fields: Fields
+    authority: bytes | None
+    content_length: int
+    expects_continue: bool
+    keep_alive: bool
+
+
+class Refusal(Exception):  # noqa: N818
+    """A request that is not served. `reason` is a constant phrase: it goes to the log and into the answer."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(status, reason)
+        self.status = status
+        self.reason = reason
+
+
+class EngineEvents(Protocol):
+    """What an engine tells its connection. Called from within `receive` and `receive_eof` only."""
+
+    def on_request(self, stream: int, head: RequestHead, body: bytes, *, ended: bool) -> None:
+        """A request begins. `body` is what came along with the head; `ended`: that is all of it."""
+
+    def on_body(self, stream: int, data: bytes) -> None:
+        """More of the body, never empty."""
+
+    def on_body_end(self, stream: int, trailers: Fields) -> None:
+        """The body is whole. Called once, unless `on_request` said `ended`."""
+
+    def on_gone(self, stream: int, reason: str) -> None:
+        """The exchange cannot be finished: the client left, or broke the framing of its body."""
+
+    def on_refused(self, refusal: Refusal, request_line: bytes) -> None:
+        """A request was refused and answered; no exchange was begun for it."""
+
+
+class Engine(Protocol):
+    """One connection. A call that the state does not allow raises `granian.errors.FlowError` and sends nothing."""
+
+    # Bytes for the socket, in order. The caller empties it.
+    output: list[bytes]
+    # True: read no more from the socket for now (see `took`).
+    paused: bool
+    # True: nothing more will be read or served; close once `output` is sent.
+    closing: bool
+    # True: whole requests wait inside; call `receive(b'')`, not from within an application.
+    pending: bool
+
+    def receive(self, data: bytes) -> None:
+        """Bytes from the socket, or b'' to go on with those already here."""
+
+    def receive_eof(self) -> None:
+        """The peer sends no more."""
+
+    @property
+    def phase(self) -> str:
+        """'idle' between requests · 'head' inside one · 'body' while the client owes body bytes · 'busy' otherwise."""
+
+    def took(self, stream: int, count: int) -> None:
+        """The application took `count` body bytes: room for as many more."""
+
+    def respond(self, stream: int, status: int, fields: Sequence[Field], body: bytes) -> None:
+        """A whole response in one call."""
+
+    def start(self, stream: int, status: int, fields: Sequence[Field]) -> None:
+        """The final head of a response whose body follows by `write` and `finish`."""
+
+    def write(self, stream: int, data: bytes) -> None:
+        """Some of the body. More than was declared: FlowError, and the stream is cut."""
+
+    def finish(self, stream: int, trailers: Iterable[Field] = ()) -> None:
+        """The end of the response. Less than was declared: FlowError, and the stream is cut."""
+
+    def inform(self, stream: int, status: int, fields: Sequence[Field] = ()) -> None:
+        """An interim response: 100, 103. Left out where the client would not understand it (HTTP/1.0)."""
+
+    def abort(self, stream: int) -> None:
+        """Cut the response so that the client can tell it is not whole."""
+
+    def refuse(self, status: int, reason: str) -> None:
+        """Answer what is being read with `status` (a deadline, say), then close."""
+
+    def drain(self) -> None:
+        """Serve what has begun, then close; an idle connection closes now."""
+
+
+class ResponseDefaults:
+    """The fields every response gets unless the application gave them. Whoever has a clock keeps `date` current."""
+
+    __slots__ = ('date', 'server')
+
+    def __init__(self, server: bytes = b'granian', date: bytes = b'') -> None:
+        self.server = server
+        # A whole line: b'date: Tue, 15 Nov 1994 08:12:31 GMT\r\n' (RFC 9110 6.6.1), or b'' for none.
+        self.date = date
