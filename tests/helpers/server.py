@@ -99,7 +99,7 @@ class Server:
     def worker_pids(self) -> list[int]:
         return [child.pid for child in psutil.Process(self.pid).children()]
 
-    def signal(self, number: int) -> None:
+    def send_signal(self, number: int) -> None:
         self.process.send_signal(number)
 
     def wait_ended(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
@@ -114,7 +114,7 @@ class Server:
         """End it by `number` and assert: that exit status, no process left behind, nothing stray in the output."""
         family = self._family()
         if self.process.poll() is None:
-            self.signal(number)
+            self.send_signal(number)
         ended = self.wait_ended()
         _, alive = psutil.wait_procs(family, timeout=5)
         assert ended == status, f'exit status {ended}, not {status}; the log:\n{self.log}'
@@ -139,7 +139,7 @@ class Server:
 
 
 def server_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This environment without any GRANIAN_ or LISTEN_ variable, unbuffered, telling of every leaked resource."""
+    """The environment of the tests without any GRANIAN_ or LISTEN_ variable, unbuffered, telling of every leaked resource."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(('GRANIAN_', 'LISTEN_'))}
     env['PYTHONUNBUFFERED'] = '1'
     env['PYTHONWARNINGS'] = 'always::ResourceWarning'
