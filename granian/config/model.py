@@ -1,0 +1,420 @@
+"""The whole document, frozen. The one declaration of every option: key, type, range, default, help, flag, variable."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic_core import PydanticCustomError
+
+from granian.config.bind import Bind
+from granian.config.checks import check_access_format, check_logging_file
+from granian.config.types import (
+    CHOICE,
+    Address,
+    AnyPath,
+    DirectoryPath,
+    Duration,
+    FilePath,
+    Flag,
+    Kind,
+    Mode,
+    Size,
+    Switch,
+    Target,
+    Text,
+    Whole,
+    checked_file,
+    checked_text,
+    is_path_target,
+    split_target,
+)
+
+KIB, MIB = 1024, 1024 * 1024
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra='forbid', validate_default=False, str_strip_whitespace=False)
+
+
+class Server(Section):
+    """The server as a whole: processes, loop, stopping."""
+
+    workers: Annotated[
+        Whole,
+        Field(ge=1, description='Worker processes.', examples=[4]),
+        Flag('--workers', 'Worker processes'),
+    ] = 1
+    loop: Annotated[
+        Literal['auto', 'asyncio', 'uvloop', 'rloop', 'winloop'],
+        CHOICE,
+        Field(
+            description='The event loop. `auto` takes the fastest that is installed; what was taken is logged.',
+            examples=['uvloop'],
+        ),
+        Flag('--loop', 'Event loop'),
+    ] = 'auto'
+    task_impl: Annotated[
+        Literal['asyncio', 'rust'],
+        CHOICE,
+        Field(
+            description='Kept from upstream. `rust` has no meaning in Python: it is served as `asyncio`, with a warning.',
+            examples=['asyncio'],
+        ),
+        Flag('--task-impl', 'Task implementation (rust: served as asyncio, with a warning)'),
+    ] = 'asyncio'
+    backpressure: Annotated[
+        Whole | None,
+        Field(
+            ge=1,
+            description='Requests in progress at once in one worker; more wait unread in their sockets. '
+            "Without it: the first listener's backlog divided by the workers.",
+            examples=[512],
+        ),
+        Flag('--backpressure', 'Requests in progress at once per worker'),
+    ] = None
+    graceful_timeout: Annotated[
+        Duration,
+        Field(
+            description='Time that requests in progress have to finish after a stop was asked for; then they are cut.',
+            examples=['10s'],
+        ),
+    ] = 30.0
+    workers_kill_timeout: Annotated[
+        Duration | None,
+        Field(
+            ge=1,
+            le=1800,
+            description='Time after which a worker that does not end is killed. Without it the supervisor waits.',
+            examples=['1m'],
+        ),
+        Flag('--workers-kill-timeout', 'Kill a worker that has not ended after this time'),
+    ] = None
+    working_dir: Annotated[
+        DirectoryPath | None,
+        Field(
+            description='A directory put first on the import path. The process does not change into it.',
+            examples=['src'],
+        ),
+        Flag('--working-dir', 'Directory put first on the import path'),
+    ] = None
+    env_files: Annotated[
+        tuple[FilePath, ...],
+        Kind(
+            'list of paths of files that are there',
+            'FILE',
+            {'type': 'array', 'items': {'type': 'string', 'minLength': 1}},
+            lambda paths: [str(path) for path in paths],
+            split='paths',
+        ),
+        Field(
+            description='Files of NAME=value lines. GRANIAN_ names configure; all of it reaches the application. '
+            'A variable that is already set wins, and so does an earlier file.',
+            examples=[['.env']],
+        ),
+        Flag('--env-files', 'File of NAME=value lines; may be repeated'),
+    ] = ()
+    process_name: Annotated[
+        Text | None,
+        Field(
+            min_length=1,
+            description='Title of the processes in `ps`. Needs the extra `granian[pname]`.',
+            examples=['shop'],
+        ),
+        Flag('--process-name', 'Title of the processes (needs granian[pname])'),
+    ] = None
+    pid_file: Annotated[
+        AnyPath | None,
+        Field(
+            description="Where the supervisor's process id is written; removed at the end.",
+            examples=['/run/granian.pid'],
+        ),
+        Flag('--pid-file', "Write the supervisor's process id here"),
+    ] = None
+    respawn_failed_workers: Annotated[
+        Switch,
+        Field(
+            description='Replace a worker that died. Without it one death ends the server with status 1.',
+            examples=[True],
+        ),
+        Flag('--respawn-failed-workers', 'Replace a worker that died'),
+    ] = False
+    runtime_threads: Annotated[
+        Whole,
+        Field(ge=1, description='Kept from upstream; no meaning in Python. Other values give a warning.', examples=[1]),
+        Flag('--runtime-threads', 'Kept from upstream; gives a warning'),
+    ] = 1
+    runtime_blocking_threads: Annotated[
+        Whole | None,
+        Field(ge=1, description='Kept from upstream; no meaning in Python. A value gives a warning.', examples=[512]),
+        Flag('--runtime-blocking-threads', 'Kept from upstream; gives a warning'),
+    ] = None
+    runtime_mode: Annotated[
+        Literal['auto', 'mt', 'st'],
+        CHOICE,
+        Field(description='Kept from upstream; no meaning in Python. Other values give a warning.', examples=['auto']),
+        Flag('--runtime-mode', 'Kept from upstream; gives a warning'),
+    ] = 'auto'
+
+
+class Listener(Section):
+    """One place where connections are accepted."""
+
+    bind: Annotated[
+        Address,
+        Field(
+            description='`host:port`, `[v6]:port`, `*:port` (every address, IPv4 and IPv6), `unix:/path`, `fd:N`, '
+            '`systemd` or `systemd:name`. Port 0: the kernel picks one, and it is logged.',
+            examples=['0.0.0.0:8000'],
+        ),
+        Flag('--host', 'Address or host name to listen on', part='host'),
+        Flag('--port', 'Port to listen on; 0: the kernel picks one', part='port'),
+        Flag('--uds', 'Unix socket to listen on, in place of host and port', part='uds'),
+    ] = Bind('tcp', host='127.0.0.1', port=8000)
+    backlog: Annotated[
+        Whole,
+        Field(ge=128, description='Connections that the kernel queues before they are accepted.', examples=[2048]),
+        Flag('--backlog', 'Connections that the kernel queues'),
+    ] = 1024
+    http: Annotated[
+        Literal['auto', '1', '2'],
+        CHOICE,
+        Field(description='HTTP version. This version of the server serves HTTP/1.0 and 1.1.', examples=['1']),
+        Flag('--http', 'HTTP version'),
+    ] = 'auto'
+    permissions: Annotated[
+        Mode | None,
+        Field(description='Mode of the Unix socket, in octal. Without it: 0o777 less the umask.', examples=['0o660']),
+        Flag('--uds-permissions', 'Mode of the Unix socket, in octal with a leading 0'),
+    ] = None
+
+
+class App(Section):
+    """One application and how it is called."""
+
+    target: Annotated[
+        Target,
+        Field(
+            description='`module:attribute`, or `path/to/file.py:attribute`; the attribute is `app` if left out.',
+            examples=['shop.api:app'],
+        ),
+        Flag('APP', 'module:attribute or path/to/file.py:attribute'),
+    ]
+    name: Annotated[
+        Text,
+        Field(
+            min_length=1,
+            default_factory=lambda fields: name_of(fields.get('target', '')),
+            description='What logs call it. Without it: the last part of the module, or the name of the file.',
+            examples=['api'],
+        ),
+    ]
+    interface: Annotated[
+        Literal['asgi', 'asginl', 'rsgi', 'wsgi'],
+        CHOICE,
+        Field(
+            description='How the application is called. `asginl`: ASGI without lifespan. This version serves asgi and asginl.',
+            examples=['asgi'],
+        ),
+        Flag('--interface', 'How the application is called'),
+    ] = 'rsgi'
+    lifespan: Annotated[
+        Literal['auto', 'on', 'off'],
+        CHOICE,
+        Field(
+            description='ASGI start and stop events. `auto`: an application that does not know them is served without; '
+            '`on`: that is an error.',
+            examples=['on'],
+        ),
+    ] = 'auto'
+    factory: Annotated[
+        Switch,
+        Field(description='The target is a function that returns the application.', examples=[True]),
+        Flag('--factory', 'The target is a function that returns the application'),
+    ] = False
+    root_path: Annotated[
+        Text,
+        Field(description="Path at which a proxy mounts the application: ASGI's root_path.", examples=['/api']),
+        Flag('--url-path-prefix', 'Path at which a proxy mounts the application'),
+    ] = ''
+    blocking_threads: Annotated[
+        Whole | None,
+        Field(ge=1, description='Threads for an application that blocks. ASGI runs on 1.', examples=[1]),
+        Flag('--blocking-threads', 'Threads for an application that blocks'),
+    ] = None
+    debug: Annotated[
+        Switch,
+        Field(description='Offer the ASGI extension `http.response.debug` to the application.', examples=[True]),
+    ] = False
+
+
+class Http1(Section):
+    """HTTP/1.0 and HTTP/1.1."""
+
+    engine: Annotated[
+        Literal['fast', 'h11'],
+        CHOICE,
+        Field(description='`fast`: the own parser. `h11`: the reference, slower.', examples=['h11']),
+    ] = 'fast'
+    keep_alive: Annotated[
+        Switch,
+        Field(description='Serve further requests on a connection.', examples=[False]),
+        Flag('--http1-keep-alive', 'Serve further requests on a connection'),
+    ] = True
+    header_read_timeout: Annotated[
+        Duration,
+        Field(
+            ge=0.001,
+            le=60,
+            description='Time for a request head to arrive. The flag and its variable take bare numbers as milliseconds.',
+            examples=['10s'],
+        ),
+        Flag('--http1-header-read-timeout', 'Time for a request head to arrive, in milliseconds', milliseconds=True),
+    ] = 30.0
+    buffer_size: Annotated[
+        Size,
+        Field(
+            ge=8192,
+            description='Bytes of body and of pipelined requests held before reading from the socket stops.',
+            examples=['256KiB'],
+        ),
+        Flag('--http1-buffer-size', 'Bytes held before reading from the socket stops'),
+    ] = 417792
+    pipeline_flush: Annotated[
+        Switch,
+        Field(description='Write the responses to pipelined requests together.', examples=[True]),
+        Flag('--http1-pipeline-flush', 'Write the responses to pipelined requests together'),
+    ] = False
+    require_host: Annotated[
+        Switch,
+        Field(description='Refuse an HTTP/1.1 request without a Host field, as RFC 9112 wants.', examples=[False]),
+    ] = True
+
+
+class Limits(Section):
+    """Bounds on what one request may hold."""
+
+    head: Annotated[
+        Size,
+        Field(ge=KIB, description='Request line and fields together. Over it: 431.', examples=['16KiB']),
+    ] = 64 * KIB
+    target: Annotated[
+        Size,
+        Field(ge=1, description='The request target. Over it: 414.', examples=['8KiB']),
+    ] = 60 * KIB
+    fields: Annotated[
+        Whole,
+        Field(ge=1, description='Number of header fields, and of trailer fields. Over it: 431.', examples=[64]),
+    ] = 100
+    body: Annotated[
+        Size | None,
+        Field(description='Body of one request. Over it: 413. Without it: no bound.', examples=['100MiB']),
+    ] = None
+    discard: Annotated[
+        Size,
+        Field(
+            description='Rest of a body nobody read that is thrown away to keep the connection. Over it: it is closed.',
+            examples=['64KiB'],
+        ),
+    ] = MIB
+
+
+class Timeouts(Section):
+    """Time a connection may spend waiting for the client."""
+
+    body_read: Annotated[
+        Duration,
+        Field(gt=0, description='Between two pieces of a request body. Over it: 408.', examples=['30s']),
+    ] = 60.0
+    keep_alive: Annotated[
+        Duration,
+        Field(gt=0, description='Between two requests of a connection. Over it: it is closed.', examples=['5s']),
+    ] = 75.0
+    write: Annotated[
+        Duration,
+        Field(gt=0, description='For a client that does not read its response. Over it: it is cut.', examples=['30s']),
+    ] = 60.0
+
+
+class AccessLog(Section):
+    """A line for each request."""
+
+    enabled: Annotated[
+        Switch,
+        Field(description='Log each request.', examples=[True]),
+        Flag('--access-log', 'Log each request', variable='GRANIAN_LOG_ACCESS_ENABLED'),
+    ] = False
+    format: Annotated[
+        Text,
+        checked_text(check_access_format),
+        Field(
+            description='`text`, `json`, or a format with %(addr)s, %(time)s, %(dt_ms).3f, %(status)d, %(path)s, '
+            '%(query_string)s, %(method)s, %(scheme)s, %(protocol)s and %(header{Name})s.',
+            examples=['json'],
+        ),
+        Flag('--access-log-fmt', 'Format of the access log: text, json or a format', variable='GRANIAN_LOG_ACCESS_FMT'),
+    ] = 'text'
+
+
+class Logging(Section):
+    """The server's own log."""
+
+    enabled: Annotated[
+        Switch,
+        Field(description="The server's own log.", examples=[False]),
+        Flag('--log', "The server's own log", variable='GRANIAN_LOG_ENABLED'),
+    ] = True
+    level: Annotated[
+        Literal['critical', 'error', 'warning', 'warn', 'info', 'debug', 'notset'],
+        CHOICE,
+        Field(description="Least level of the server's own log.", examples=['debug']),
+        Flag('--log-level', "Least level of the server's own log"),
+    ] = 'info'
+    config: Annotated[
+        FilePath | None,
+        checked_file(check_logging_file),
+        Field(
+            description='A JSON file in the form of logging.config.dictConfig; its top-level keys replace the defaults.',
+            examples=['logging.json'],
+        ),
+        Flag('--log-config', 'JSON file in the form of logging.config.dictConfig'),
+    ] = None
+    access: Annotated[AccessLog, Field(description='The access log.')] = AccessLog()
+
+
+class Config(Section):
+    """The document of a server."""
+
+    server: Annotated[Server, Field(description='The server as a whole.')] = Server()
+    listeners: Annotated[tuple[Listener, ...], Field(min_length=1, description='Where connections are accepted.')] = (
+        Listener(),
+    )
+    apps: Annotated[tuple[App, ...], Field(description='The application. This version serves exactly one.')] = ()
+    http1: Annotated[Http1, Field(description='HTTP/1.0 and HTTP/1.1.')] = Http1()
+    limits: Annotated[Limits, Field(description='Bounds on what one request may hold.')] = Limits()
+    timeouts: Annotated[Timeouts, Field(description='Time a connection may spend waiting for the client.')] = Timeouts()
+    logging: Annotated[Logging, Field(description="The server's own log and the access log.")] = Logging()
+
+    @model_validator(mode='after')
+    def _rules_hold(self, info: ValidationInfo) -> Config:
+        """No Config exists that breaks a rule between keys; loading collects those itself, to report all at once."""
+        from granian.config.rules import broken_rules
+
+        if info.context is COLLECTING:
+            return self
+        for breach in broken_rules(self):
+            raise PydanticCustomError('granian', '{said}', {'said': f'{breach.key}: {breach.message}'})
+        return self
+
+
+# The validation context of `loading`.
+COLLECTING: dict[str, Any] = {'rules': 'later'}
+
+
+def name_of(target: str) -> str:
+    """The name an application has when nobody gives it one."""
+    module, _ = split_target(target)
+    if not is_path_target(module):
+        return module.rpartition('.')[2] or 'app'
+    parts = [part for part in module.replace('\\', '/').split('/') if part not in {'', '__init__', '__init__.py'}]
+    return parts[-1].removesuffix('.py') if parts else 'app'
