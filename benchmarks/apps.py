@@ -1,0 +1,55 @@
+"""The applications every server is measured with, chosen by path; the servers run in this directory (`apps:app`)."""
+
+from __future__ import annotations
+
+BODIES = {
+    '/10b': b'0123456789',
+    '/1k': b'x' * 1024,
+    '/10k': b'x' * 10 * 1024,
+    '/100k': b'x' * 100 * 1024,
+}
+TYPE = (b'content-type', b'text/plain; charset=utf-8')
+STARTS = {
+    path: {'type': 'http.response.start', 'status': 200, 'headers': [TYPE, (b'content-length', b'%d' % len(body))]}
+    for path, body in BODIES.items()
+}
+ANSWERS = {path: {'type': 'http.response.body', 'body': body} for path, body in BODIES.items()}
+
+
+async def get(path, send):
+    """Answer the fixed body of `path`."""
+    await send(STARTS[path])
+    await send(ANSWERS[path])
+
+
+async def echo(receive, send):
+    """Take the body as it streams in, to its end, and answer it in one piece."""
+    message = await receive()
+    chunks = [message['body']]
+    while message.get('more_body', False):
+        message = await receive()
+        chunks.append(message['body'])
+    body = b''.join(chunks)
+    await send(
+        {'type': 'http.response.start', 'status': 200, 'headers': [TYPE, (b'content-length', b'%d' % len(body))]}
+    )
+    await send({'type': 'http.response.body', 'body': body})
+
+
+async def lifespan(receive, send):
+    """Accept startup and shutdown with nothing to do."""
+    while True:
+        message = await receive()
+        await send({'type': message['type'] + '.complete'})
+        if message['type'] == 'lifespan.shutdown':
+            return
+
+
+async def app(scope, receive, send):
+    """ASGI 3: `/10b`, `/1k`, `/10k`, `/100k` answer fixed bodies, every other path echoes."""
+    if scope['type'] == 'lifespan':
+        await lifespan(receive, send)
+    elif scope['path'] in BODIES:
+        await get(scope['path'], send)
+    else:
+        await echo(receive, send)

@@ -1,0 +1,57 @@
+"""What is measured, as data: the one table that a later issue adds its rows to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+# The bounds of the issue that is being built; docs/reference/benchmarks.md has the final ones beside them.
+RUST = 'rust'
+FLOOR = 'floor'
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Ratios ours ÷ peer's that the median of the pairs must keep; None: not judged."""
+
+    cpu_max: float | None = None
+    rps_min: float | None = None
+    pss_max: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table: a request, how it is driven, and what must hold against whom."""
+
+    name: str
+    path: str = '/10b'
+    method: str = 'GET'
+    body_bytes: int = 0
+    answer_bytes: int = 10
+    head: str = 'bare'  # bare | browser | unique, see heads.py
+    driver: str = 'wrk'  # wrk | idle, see drivers.py
+    interface: str = 'asgi'  # a server that does not know it has no such row
+    bounds: dict[str, Bound] = field(default_factory=dict)  # peer name → bound; these are the peers by default
+
+
+HTTP1 = Bound(cpu_max=0.85)
+WORST = Bound(cpu_max=1.2)
+OVER_FLOOR = Bound(cpu_max=3.0)
+SIZES = (('10b', 10), ('1k', 1024), ('10k', 10 * 1024), ('100k', 100 * 1024))
+
+
+def _get(name: str, size_bytes: int, head: str) -> Row:
+    bounds = {RUST: HTTP1, FLOOR: OVER_FLOOR} if (name, head) == ('10b', 'bare') else {RUST: HTTP1}
+    return Row(f'asgi-get-{name}-{head}', f'/{name}', answer_bytes=size_bytes, head=head, bounds=bounds)
+
+
+def _echo(name: str, size_bytes: int, head: str) -> Row:
+    return Row(f'asgi-echo-{name}-{head}', '/echo', 'POST', size_bytes, size_bytes, head=head, bounds={RUST: HTTP1})
+
+
+ROWS: tuple[Row, ...] = (
+    *(_get(name, size, head) for head in ('bare', 'browser') for name, size in SIZES),
+    *(_echo(name, size, head) for head in ('bare', 'browser') for name, size in SIZES[1:]),
+    Row('asgi-get-10b-unique', head='unique', bounds={RUST: WORST}),
+    Row('asgi-echo-1k-unique', '/echo', 'POST', 1024, 1024, head='unique', bounds={RUST: WORST}),
+    Row('asgi-idle-1-worker', driver='idle', bounds={RUST: Bound(pss_max=1.0)}),
+)
