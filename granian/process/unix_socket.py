@@ -1,0 +1,113 @@
+"""A listening Unix socket and its file: a stale file is replaced, a live one is not, and only our own is removed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from granian.errors import BindError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# sockaddr_un.sun_path with its closing NUL: 108 on Linux, 104 elsewhere.
+PATH_BYTES_MAX = 107 if sys.platform == 'linux' else 103
+
+
+@dataclass(frozen=True, slots=True)
+class SocketFile:
+    """The file of a socket we bound, told apart from one that somebody put in its place."""
+
+    path: str
+    device: int
+    inode: int
+
+    def remove(self) -> None:
+        """Remove the file if it is still ours."""
+        with _directory_locked(self.path), contextlib.suppress(FileNotFoundError):
+            found = os.lstat(self.path)
+            if (found.st_dev, found.st_ino) == (self.device, self.inode):
+                Path(self.path).unlink()
+
+
+def listen(path: str, backlog: int, permissions: int | None) -> tuple[socket.socket, SocketFile]:
+    """A listening socket at `path`. Raises BindError or OSError."""
+    if not hasattr(socket, 'AF_UNIX'):
+        raise BindError('this platform has no Unix sockets')
+    if len(os.fsencode(path)) > PATH_BYTES_MAX:
+        raise BindError(f'the path is longer than the {PATH_BYTES_MAX} bytes a Unix socket may have')
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        # From the look at an old file until ours listens, another server must not do the same.
+        with _directory_locked(path):
+            _clear(path)
+            with _file_mode(permissions):
+                sock.bind(path)
+            sock.listen(backlog)
+            found = os.lstat(path)
+    except (OSError, BindError):
+        sock.close()
+        raise
+    sock.setblocking(False)
+    return sock, SocketFile(path, found.st_dev, found.st_ino)
+
+
+def _clear(path: str) -> None:
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(found.st_mode):
+        raise BindError('the file exists and is not a socket')
+    if _is_live(path):
+        raise BindError('already in use by another process')
+    Path(path).unlink(missing_ok=True)
+
+
+def _is_live(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        # Against a full backlog a blocking connect would wait for ever.
+        probe.setblocking(False)
+        code = probe.connect_ex(path)
+    if code == errno.EACCES:
+        raise BindError('the file exists and its permissions do not let us see whether it is in use')
+    # EAGAIN: a full backlog. EPROTOTYPE: a datagram socket. Somebody is there.
+    return code not in {errno.ECONNREFUSED, errno.ENOENT}
+
+
+@contextlib.contextmanager
+def _directory_locked(path: str) -> Iterator[None]:
+    # A lock on the directory leaves no file behind. Where it cannot be had (not readable, NFS) we go on without.
+    import fcntl
+
+    try:
+        directory = os.open(str(Path(path).parent), os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:
+        yield
+        return
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
+
+
+@contextlib.contextmanager
+def _file_mode(permissions: int | None) -> Iterator[None]:
+    # By umask, not chmod: at no moment may others connect who must not. The supervisor has no second thread to disturb.
+    if permissions is None:
+        yield
+        return
+    before = os.umask(0o777 & ~permissions)
+    try:
+        yield
+    finally:
+        os.umask(before)

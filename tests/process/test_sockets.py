@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+import collections
+import contextlib
+import os
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from granian.config.bind import Bind, parse_bind
+from granian.errors import BindError
+from granian.process import sockets as process_sockets
+from granian.process.sockets import Wanted, bind_all, bind_faults
+
+
+@contextlib.contextmanager
+def bound(*addresses: str | Bind, slots: int = 1, permissions: int | None = None):
+    wanted = [Wanted(parse_bind(address), 128, permissions) for address in addresses]
+    sockets = bind_all(wanted, slots)
+    try:
+        yield sockets
+    finally:
+        sockets.close()
+        sockets.remove_files()
+
+
+def connect(host: str, port: int | None) -> None:
+    socket.create_connection((host, port), timeout=5).close()
+
+
+@pytest.mark.parametrize('address', ['127.0.0.1:0', '[::1]:0', 'localhost:0'])
+def test_every_address_of_a_listener_accepts_on_the_port_it_tells(address):
+    with bound(address) as sockets:
+        for each in sockets.bound:
+            connect(*each.address)
+            assert each.url.endswith(f':{each.address[1]}')
+
+
+def test_a_name_listens_on_all_its_addresses_with_one_port():
+    with bound('localhost:0') as sockets:
+        hosts = {each.address[0] for each in sockets.bound}
+        ports = {each.address[1] for each in sockets.bound}
+    assert '127.0.0.1' in hosts
+    assert len(ports) == 1
+
+
+def test_a_star_is_reached_over_ipv4_and_ipv6():
+    with bound('*:0') as sockets:
+        port = sockets.bound[0].address[1]
+        connect('127.0.0.1', port)
+        connect('::1', port)
+        assert [each.url for each in sockets.bound] == [f'http://0.0.0.0:{port}', f'http://[::]:{port}']
+
+
+def test_the_ipv6_wildcard_leaves_ipv4_to_another_listener():
+    with bound('[::]:0') as first:
+        port = first.bound[0].address[1]
+        with bound(f'0.0.0.0:{port}') as second:
+            assert second.bound[0].address == ('0.0.0.0', port)
+
+
+def test_each_worker_slot_gets_its_share_of_the_connections():
+    with bound('127.0.0.1:0', slots=3) as sockets:
+        (listener,) = sockets.bound
+        assert len({sock.fileno() for slot in range(3) for sock in sockets.of_slot(slot)}) == 3
+        taken = collections.Counter()
+        for _ in range(300):
+            with socket.create_connection(listener.address):
+                for slot in range(3):
+                    with contextlib.suppress(BlockingIOError):
+                        listener.of_slot(slot).accept()[0].close()
+                        taken[slot] += 1
+    assert sum(taken.values()) == 300
+    assert min(taken.values()) > 50
+
+
+def test_without_balancing_reuseport_all_slots_share_one_socket(monkeypatch):
+    monkeypatch.setattr(process_sockets, 'REUSEPORT_BALANCES', False)
+    with bound('127.0.0.1:0', slots=3) as sockets:
+        assert sockets.of_slot(0) == sockets.of_slot(2)
+
+
+def test_a_worker_keeps_only_its_own_sockets():
+    with bound('127.0.0.1:0', slots=2) as sockets:
+        sockets.keep_only(1)
+        assert sockets.of_slot(0)[0].fileno() == -1
+        connect(*sockets.bound[0].address)
+        sockets.of_slot(1)[0].accept()[0].close()
+
+
+@pytest.mark.parametrize('slots', [1, 3])
+def test_a_port_of_another_server_is_refused_even_where_that_one_shares_it_among_workers(slots):
+    with bound('127.0.0.1:0', slots=slots) as first:
+        port = first.bound[0].address[1]
+        with pytest.raises(
+            BindError, match=rf'^listeners\[0\].bind: 127.0.0.1:{port}: already in use by another process$'
+        ):
+            bind_all([Wanted(parse_bind(f'127.0.0.1:{port}'), 128)], slots)
+
+
+def test_a_port_that_somebody_else_shares_with_reuseport_is_refused():
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(('127.0.0.1', 0))
+        other.listen()
+        with pytest.raises(BindError, match='already in use'), bound(f'127.0.0.1:{other.getsockname()[1]}', slots=2):
+            pass
+
+
+def test_one_fault_lets_go_of_everything_bound_before(tmp_path):
+    path = tmp_path / 'first.sock'
+    with pytest.raises(BindError, match=r'^listeners\[1\]'), bound(f'unix:{path}', 'no-such-name.invalid:80'):
+        pass
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ('address', 'message'),
+    [
+        ('192.0.2.1:80', 'listeners[0].bind: 192.0.2.1:80: not an address of this machine'),
+        ('no-such-name.invalid:80', 'listeners[0].bind: no-such-name.invalid:80: the name cannot be resolved: '),
+        ('unix:/no/such/directory/a.sock', 'listeners[0].bind: unix:/no/such/directory/a.sock: no such directory'),
+        ('unix:/' + 'a' * 120, 'the path is longer than the 107 bytes a Unix socket may have'),
+        ('fd:987', 'listeners[0].bind: fd:987: no such descriptor was inherited'),
+        (
+            'systemd',
+            'listeners[0].bind: systemd: systemd handed over no sockets (LISTEN_FDS is not set for this process)',
+        ),
+    ],
+)
+def test_what_cannot_be_bound_is_told_in_words(address, message):
+    with pytest.raises(BindError) as caught, bound(address):
+        pass
+    assert message in str(caught.value)
+
+
+def test_faults_are_collected_and_nothing_stays_bound(tmp_path):
+    path = tmp_path / 'a.sock'
+    with bound('127.0.0.1:0') as taken:
+        address = f'127.0.0.1:{taken.bound[0].address[1]}'
+        wanted = [
+            Wanted(parse_bind(text), 128) for text in (address, f'unix:{path}', '192.0.2.1:80', 'systemd', 'fd:987')
+        ]
+        faults = bind_faults(wanted)
+    assert faults == [
+        f'listeners[0].bind: {address}: already in use by another process',
+        'listeners[2].bind: 192.0.2.1:80: not an address of this machine',
+    ]
+    assert not path.exists()
+
+
+def test_a_unix_socket_has_its_permissions_and_is_removed_at_the_end(tmp_path):
+    path = tmp_path / 'a.sock'
+    with bound(f'unix:{path}', permissions=0o640) as sockets:
+        found = path.stat()
+        assert stat.S_ISSOCK(found.st_mode)
+        assert stat.S_IMODE(found.st_mode) == 0o640
+        assert sockets.bound[0].url == f'unix:{path}'
+        assert sockets.bound[0].address == (str(path), None)
+    assert not path.exists()
+
+
+def test_unset_permissions_follow_the_umask(tmp_path):
+    before = os.umask(0o027)
+    try:
+        with bound(f'unix:{tmp_path}/a.sock'):
+            assert stat.S_IMODE((tmp_path / 'a.sock').stat().st_mode) == 0o750
+    finally:
+        os.umask(before)
+
+
+def test_a_stale_unix_socket_is_replaced(tmp_path):
+    path = tmp_path / 'a.sock'
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    with bound(f'unix:{path}'), socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+
+
+@pytest.mark.parametrize('kind', [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_a_live_unix_socket_is_refused_and_left_alone(tmp_path, kind):
+    path = tmp_path / 'a.sock'
+    with socket.socket(socket.AF_UNIX, kind) as other:
+        other.bind(str(path))
+        if kind == socket.SOCK_STREAM:
+            other.listen(0)
+        with pytest.raises(BindError, match='already in use by another process'), bound(f'unix:{path}'):
+            pass
+        assert path.exists()
+
+
+def test_a_live_unix_socket_with_a_full_backlog_is_refused_without_waiting(tmp_path):
+    path = tmp_path / 'a.sock'
+    with contextlib.ExitStack() as stack:
+        other = stack.enter_context(socket.socket(socket.AF_UNIX))
+        other.bind(str(path))
+        other.listen(0)
+        for _ in range(3):
+            client = stack.enter_context(socket.socket(socket.AF_UNIX))
+            client.setblocking(False)
+            client.connect_ex(str(path))
+        with pytest.raises(BindError, match='already in use'), bound(f'unix:{path}'):
+            pass
+
+
+def test_a_file_that_is_no_socket_is_refused_and_kept(tmp_path):
+    path = tmp_path / 'precious'
+    path.write_text('data')
+    with pytest.raises(BindError, match='the file exists and is not a socket'), bound(f'unix:{path}'):
+        pass
+    assert path.read_text() == 'data'
+
+
+def test_a_file_put_in_the_place_of_our_socket_is_kept(tmp_path):
+    path = tmp_path / 'a.sock'
+    with bound(f'unix:{path}'):
+        path.unlink()
+        path.write_text('mine now')
+    assert path.read_text() == 'mine now'
+
+
+def test_an_inherited_descriptor_is_adopted():
+    with socket.create_server(('127.0.0.1', 0)) as given:
+        address = given.getsockname()
+        with bound(f'fd:{os.dup(given.fileno())}', slots=2) as sockets:
+            assert sockets.bound[0].address == address
+            assert sockets.of_slot(0) == sockets.of_slot(1)
+
+
+def test_an_inherited_unix_socket_keeps_its_file(tmp_path):
+    path = tmp_path / 'a.sock'
+    with socket.socket(socket.AF_UNIX) as given:
+        given.bind(str(path))
+        given.listen()
+        with bound(f'fd:{os.dup(given.fileno())}') as sockets:
+            assert sockets.bound[0].address == (str(path), None)
+    assert path.exists()
+
+
+def test_a_descriptor_that_cannot_be_listened_on_is_refused(tmp_path):
+    with (
+        (tmp_path / 'file').open('w') as file,
+        pytest.raises(BindError, match='not a socket'),
+        bound(f'fd:{file.fileno()}'),
+    ):
+        pass
+    with socket.socket(type=socket.SOCK_DGRAM) as sock, pytest.raises(BindError, match='not a stream socket'):
+        bind_all([Wanted(Bind('fd', fd=sock.fileno()), 128)], 1)
+    with socket.socket() as sock, pytest.raises(BindError, match='the socket does not listen'):
+        bind_all([Wanted(Bind('fd', fd=sock.fileno()), 128)], 1)
+
+
+def test_descriptors_meant_for_another_process_are_not_taken(monkeypatch):
+    monkeypatch.setenv('LISTEN_PID', str(os.getppid()))
+    monkeypatch.setenv('LISTEN_FDS', '1')
+    with pytest.raises(BindError, match='handed over no sockets'), bound('systemd'):
+        pass
+
+
+def test_the_path_of_a_unix_socket_may_be_relative(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with bound(Bind('unix', path=Path('a.sock'))):
+        assert (tmp_path / 'a.sock').exists()
+    assert not (tmp_path / 'a.sock').exists()
