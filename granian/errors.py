@@ -33,3 +33,7 @@ class FlowError(RuntimeError):
 
 class ClientDisconnected(FlowError, OSError):  # noqa: N818  (the word the specification uses)
     """The client is gone: raised by a send after that (ASGI HTTP 2.4)."""
+
+
+class InvalidResponse(FlowError):  # noqa: N818
+    """An application gave a response that cannot be sent as HTTP."""

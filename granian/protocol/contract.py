@@ -70,7 +70,7 @@ class EngineEvents(Protocol):
         """The body is whole. Called once, unless `on_request` said `ended`."""
 
     def on_gone(self, stream: int, reason: str) -> None:
-        """The exchange cannot be finished: the client left, or broke the framing of its body."""
+        """Nothing more comes of the request: the client left, or broke the framing of its body."""
 
     def on_refused(self, refusal: Refusal, request_line: bytes) -> None:
         """A request was refused and answered; no exchange was begun for it."""
@@ -85,18 +85,18 @@ class Engine(Protocol):
     paused: bool
     # True: nothing more will be read or served; close once `output` is sent.
     closing: bool
-    # True: whole requests wait inside; call `receive(b'')`, not from within an application.
+    # True, besides `closing`: close by a reset, since an orderly end would make a cut body look whole.
+    broken: bool
+    # True: more input waits inside; call `receive(b'')`, not from within an application.
     pending: bool
+    # 'idle' between requests · 'head' inside one · 'body' while the client owes body bytes · 'busy' otherwise.
+    phase: str
 
     def receive(self, data: bytes) -> None:
         """Bytes from the socket, or b'' to go on with those already here."""
 
     def receive_eof(self) -> None:
         """The peer sends no more."""
-
-    @property
-    def phase(self) -> str:
-        """'idle' between requests · 'head' inside one · 'body' while the client owes body bytes · 'busy' otherwise."""
 
     def took(self, stream: int, count: int) -> None:
         """The application took `count` body bytes: room for as many more."""
@@ -129,9 +129,18 @@ class Engine(Protocol):
 class ResponseDefaults:
     """The fields every response gets unless the application gave them. Whoever has a clock keeps `date` current."""
 
-    __slots__ = ('date', 'server')
+    __slots__ = ('date', 'end', 'server')
+    # Whole lines: b'server: granian\r\n', b'date: Tue, 15 Nov 1994 08:12:31 GMT\r\n' (RFC 9110 6.6.1), or b'' for none.
+    server: bytes
+    date: bytes
+    # Both, and the empty line that ends a head.
+    end: bytes
 
     def __init__(self, server: bytes = b'granian', date: bytes = b'') -> None:
-        self.server = server
-        # A whole line: b'date: Tue, 15 Nov 1994 08:12:31 GMT\r\n' (RFC 9110 6.6.1), or b'' for none.
-        self.date = date
+        self.server = b'server: %b\r\n' % server if server else b''
+        self.tell(date)
+
+    def tell(self, date: bytes) -> None:
+        """Set the date, an IMF-fixdate."""
+        self.date = b'date: %b\r\n' % date if date else b''
+        self.end = b'%b%b\r\n' % (self.server, self.date)

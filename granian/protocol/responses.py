@@ -1,0 +1,176 @@
+"""Which responses are sent: the rules of a response head, once for all engines (RFC 9110, RFC 9112)."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from granian.errors import InvalidResponse
+from granian.protocol.memory import Memory
+from granian.protocol.requests import TOKEN, has_token
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from granian.protocol.contract import Field, Fields, Refusal, ResponseDefaults
+
+_is_name = re.compile(TOKEN).fullmatch
+# RFC 9110 5.5: line breaks and NUL are refused; the other controls are too. White space at the ends is dropped.
+_is_value = re.compile(rb'[\t \x21-\x7e\x80-\xff]*').fullmatch
+_only_digits = re.compile(rb'[0-9]{1,19}').fullmatch
+
+# RFC 9110 7.6.1: these speak of one connection, so they are the server's to send.
+_CONNECTION_FIELDS = frozenset(
+    {b'connection', b'keep-alive', b'proxy-connection', b'transfer-encoding', b'upgrade', b'te'}
+)
+# RFC 9110 6.5.1: fields that would change framing, routing or meaning after the fact.
+_NOT_IN_TRAILERS = _CONNECTION_FIELDS | {
+    b'content-length', b'host', b'trailer', b'content-encoding', b'content-type', b'content-range',
+    b'set-cookie', b'authorization', b'cache-control', b'date', b'expires', b'location', b'vary',
+}  # fmt: skip
+# Never remembered: they are, or may be, somebody's secret.
+_SECRET_FIELDS = frozenset({b'set-cookie', b'authorization', b'www-authenticate', b'proxy-authenticate'})
+
+STATUS_LINES = {s.value: b'HTTP/1.1 %d %s\r\n' % (s.value, s.phrase.encode()) for s in HTTPStatus}
+
+
+class ResponseHead:
+    """A response head that may be sent: what the application said, checked, without what the engine adds."""
+
+    __slots__ = ('bodiless', 'close', 'fields', 'has_date', 'has_server', 'length', 'lines', 'plain', 'status')
+    status: int
+    # RFC 9110 6.4.1: whatever the method, no body goes with this status.
+    bodiless: bool
+    # In order, connection fields and content-length taken out.
+    fields: Fields
+    # The same as bytes, a line each.
+    lines: bytes
+    # Declared content-length.
+    length: int | None
+    has_date: bool
+    has_server: bool
+    # The application asked for the connection to be closed.
+    close: bool
+    # Nothing above is out of the ordinary: the defaults are wanted, a body may follow, the connection stays.
+    plain: bool
+
+
+_remembered: Memory[ResponseHead] = Memory(entries_max=512, key_bytes_max=2048)
+_recent = _remembered.recent.get
+
+
+def response_head(status: int, fields: Sequence[Field]) -> ResponseHead:
+    """The checked head for what an application gave. Raises InvalidResponse."""
+    try:
+        key = (status, *fields)
+        head = _recent(key)
+    except TypeError:
+        # Pairs given as lists cannot be looked up.
+        fields = [_pair(field) for field in fields]
+        key = (status, *fields)
+        head = _recent(key)
+    if head is not None:
+        return head
+    return _remembered.recall(key) or _check(key, status, fields)
+
+
+def is_bodiless(status: int) -> bool:
+    """Whether a response of this status never has a body (RFC 9110 6.4.1)."""
+    return status < 200 or status in (204, 304)
+
+
+def is_length_free(status: int) -> bool:
+    """Whether Content-Length must not be sent (RFC 9110 8.6)."""
+    return status < 200 or status == 204
+
+
+def refusal_response(refusal: Refusal, defaults: ResponseDefaults) -> bytes:
+    """The whole answer to a refused request; the connection is closed after it."""
+    body = f'{refusal.reason}\n'.encode()
+    return b'%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n%b%b' % (
+        status_line(refusal.status), len(body), defaults.end, body,
+    )  # fmt: skip
+
+
+def status_line(status: int) -> bytes:
+    return STATUS_LINES.get(status) or b'HTTP/1.1 %d \r\n' % status
+
+
+def field_lines(fields: Iterable[Field]) -> bytes:
+    """Fields as lines. Raises InvalidResponse."""
+    return b''.join([b'%b: %b\r\n' % check_field(field) for field in fields])
+
+
+def trailer_fields(fields: Iterable[Field]) -> Fields:
+    """The trailers that may be sent. Raises InvalidResponse."""
+    trailers = [check_field(field) for field in fields]
+    for name, _ in trailers:
+        if name.lower() in _NOT_IN_TRAILERS:
+            raise InvalidResponse(f'field {name.decode("latin-1")} is not allowed in trailers')
+    return trailers
+
+
+def check_field(field: Field) -> Field:
+    """The (name, value) pair, checked. Raises InvalidResponse."""
+    name, value = _pair(field)
+    if not _is_name(name):
+        raise InvalidResponse(f'bad field name {name!r}')
+    if not _is_value(value):
+        raise InvalidResponse(f'bad byte in the value of field {name.decode("ascii")}')
+    return name, value.strip(b' \t')
+
+
+def _pair(field: object) -> Field:
+    if not isinstance(field, (tuple, list)) or len(field) != 2:
+        raise InvalidResponse('a field is not a pair')
+    name, value = field
+    if not isinstance(name, (bytes, bytearray)) or not isinstance(value, (bytes, bytearray)):
+        raise InvalidResponse('a field is not a pair of bytes')
+    return bytes(name), bytes(value)
+
+
+def _check(key: object, status: int, fields: Sequence[Field]) -> ResponseHead:
+    if not 200 <= status <= 999:
+        raise InvalidResponse(f'status {status} is not that of a final response')
+    head = ResponseHead()
+    head.status = status
+    head.length = None
+    head.fields = []
+    head.close = head.has_date = head.has_server = False
+    keep = True
+    for field in fields:
+        name, value = check_field(field)
+        low = name.lower()
+        if low == b'content-length':
+            _take_length(head, value)
+        elif low in _CONNECTION_FIELDS:
+            _take_connection_field(head, low, value.lower())
+        else:
+            head.has_date = head.has_date or low == b'date'
+            head.has_server = head.has_server or low == b'server'
+            keep = keep and low not in _SECRET_FIELDS
+            head.fields.append((name, value))
+    head.bodiless = is_bodiless(status)
+    head.plain = not (head.bodiless or head.close or head.has_date or head.has_server)
+    head.lines = status_line(status) + b''.join([b'%b: %b\r\n' % field for field in head.fields])
+    if keep:
+        _remembered.keep(key, head, len(head.lines))
+    return head
+
+
+def _take_length(head: ResponseHead, value: bytes) -> None:
+    if not _only_digits(value):
+        raise InvalidResponse('bad content-length')
+    length = int(value)
+    if head.length not in (None, length):
+        raise InvalidResponse('conflicting content-length')
+    head.length = length
+
+
+def _take_connection_field(head: ResponseHead, name: bytes, value: bytes) -> None:
+    if name == b'connection' and has_token(value, b'close'):
+        head.close = True
+    elif name == b'transfer-encoding' and value not in (b'chunked', b'identity', b''):
+        # The body is framed here; a coding we do not know would make it unreadable.
+        raise InvalidResponse('transfer-encoding is for the server to choose')
