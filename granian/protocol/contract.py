@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from granian.protocol.responses import ResponseHead
+
 Field = tuple[bytes, bytes]
 Fields = list[Field]
 
@@ -89,7 +91,7 @@ class Engine(Protocol):
     broken: bool
     # True: more input waits inside; call `receive(b'')`, not from within an application.
     pending: bool
-    # 'idle' between requests · 'head' inside one · 'body' while the client owes body bytes · 'busy' otherwise.
+    # 'idle' between requests · 'head' inside one · 'body' while the client may be sending one · 'busy' otherwise.
     phase: str
 
     def receive(self, data: bytes) -> None:
@@ -101,10 +103,10 @@ class Engine(Protocol):
     def took(self, stream: int, count: int) -> None:
         """The application took `count` body bytes: room for as many more."""
 
-    def respond(self, stream: int, status: int, fields: Sequence[Field], body: bytes) -> None:
-        """A whole response in one call."""
+    def respond(self, stream: int, response: ResponseHead, body: bytes) -> None:
+        """A whole response in one call. Heads come checked from `responses.response_head`."""
 
-    def start(self, stream: int, status: int, fields: Sequence[Field]) -> None:
+    def start(self, stream: int, response: ResponseHead) -> None:
         """The final head of a response whose body follows by `write` and `finish`."""
 
     def write(self, stream: int, data: bytes) -> None:

@@ -10,11 +10,9 @@ from granian.protocol.contract import CHUNKED, Fields, Refusal, RequestHead
 from granian.protocol.lines import LineReader
 from granian.protocol.requests import is_token, request_head, split_request_line
 from granian.protocol.responses import (
-    ResponseHead,
     field_lines,
     is_length_free,
     refusal_response,
-    response_head,
     status_line,
     trailer_fields,
 )
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
 
     from granian.protocol.contract import EngineEvents, Field, ResponseDefaults
     from granian.protocol.limits import Http1Limits
+    from granian.protocol.responses import ResponseHead
 
 # Up to this a body is sent in one piece with its head: the copy costs less than a second buffer.
 JOIN_BYTES_MAX = 16 * 1024
@@ -266,6 +265,7 @@ class Http1Fast:
         line = self._data[self._head_at : self._head_at + 256].split(b'\r\n', 1)[0]
         self._data = b''
         self.closing = True
+        self.phase = 'body'
         self.output.append(refusal_response(refusal, self.defaults))
         self.events.on_refused(refusal, line)
 
@@ -282,8 +282,7 @@ class Http1Fast:
 
     # ── calls in, bytes out ──────────────────────────────────────────────────────────────────────────────────────
 
-    def respond(self, stream: int, status: int, fields: Sequence[Field], body: bytes) -> None:
-        response = response_head(status, fields)
+    def respond(self, stream: int, response: ResponseHead, body: bytes) -> None:
         size = len(body)
         head = self._head
         if (
@@ -322,8 +321,7 @@ class Http1Fast:
             self.output.append(body)
         self._finish()
 
-    def start(self, stream: int, status: int, fields: Sequence[Field]) -> None:
-        response = response_head(status, fields)
+    def start(self, stream: int, response: ResponseHead) -> None:
         self._check_owed(ALL, stream)
         self._start(response, response.length)
         self._owed = REST

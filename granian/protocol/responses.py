@@ -38,7 +38,18 @@ STATUS_LINES = {s.value: b'HTTP/1.1 %d %s\r\n' % (s.value, s.phrase.encode()) fo
 class ResponseHead:
     """A response head that may be sent: what the application said, checked, without what the engine adds."""
 
-    __slots__ = ('bodiless', 'close', 'fields', 'has_date', 'has_server', 'length', 'lines', 'plain', 'status')
+    __slots__ = (
+        'bodiless',
+        'close',
+        'event_stream',
+        'fields',
+        'has_date',
+        'has_server',
+        'length',
+        'lines',
+        'plain',
+        'status',
+    )
     status: int
     # RFC 9110 6.4.1: whatever the method, no body goes with this status.
     bodiless: bool
@@ -49,6 +60,8 @@ class ResponseHead:
     # Declared content-length.
     length: int | None
     has_date: bool
+    # A text/event-stream: its reader waits for the head, so it goes out before there is a body.
+    event_stream: bool
     has_server: bool
     # The application asked for the connection to be closed.
     close: bool
@@ -137,7 +150,7 @@ def _check(key: object, status: int, fields: Sequence[Field]) -> ResponseHead:
     head.status = status
     head.length = None
     head.fields = []
-    head.close = head.has_date = head.has_server = False
+    head.close = head.event_stream = head.has_date = head.has_server = False
     keep = True
     for field in fields:
         name, value = check_field(field)
@@ -147,6 +160,7 @@ def _check(key: object, status: int, fields: Sequence[Field]) -> ResponseHead:
         elif low in _CONNECTION_FIELDS:
             _take_connection_field(head, low, value.lower())
         else:
+            head.event_stream = head.event_stream or (low == b'content-type' and value.startswith(b'text/event-stream'))
             head.has_date = head.has_date or low == b'date'
             head.has_server = head.has_server or low == b'server'
             keep = keep and low not in _SECRET_FIELDS
