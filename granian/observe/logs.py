@@ -1,0 +1,72 @@
+"""The two loggers, upstream's names and default configuration, and how a person's own configuration is merged in."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import logging.config
+from typing import TYPE_CHECKING, Any
+
+from granian.errors import ConfigurationError, FatalError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+logger = logging.getLogger('_granian')
+access_logger = logging.getLogger('granian.access')
+
+DATE_FORMAT = '[%Y-%m-%d %H:%M:%S %z]'
+LEVELS = {
+    'critical': logging.CRITICAL,
+    'error': logging.ERROR,
+    'warning': logging.WARNING,
+    'warn': logging.WARNING,
+    'info': logging.INFO,
+    'debug': logging.DEBUG,
+    'notset': logging.NOTSET,
+}
+SILENT = logging.CRITICAL + 1
+
+DEFAULTS: dict[str, Any] = {
+    'version': 1,
+    'disable_existing_loggers': False,
+    'formatters': {
+        'generic': {'()': 'logging.Formatter', 'fmt': '[%(levelname)s] %(message)s', 'datefmt': DATE_FORMAT},
+        'access': {'()': 'logging.Formatter', 'fmt': '%(message)s', 'datefmt': DATE_FORMAT},
+    },
+    'handlers': {
+        'console': {'formatter': 'generic', 'class': 'logging.StreamHandler', 'stream': 'ext://sys.stdout'},
+        'access': {'formatter': 'access', 'class': 'logging.StreamHandler', 'stream': 'ext://sys.stdout'},
+    },
+    'loggers': {
+        '_granian': {'handlers': ['console'], 'level': 'INFO', 'propagate': False},
+        'granian.access': {'handlers': ['access'], 'level': 'INFO', 'propagate': False},
+    },
+}
+
+
+def configure(level: str, config: dict[str, Any] | None = None, *, enabled: bool = True) -> None:
+    """Set up both loggers. The top-level keys of `config` replace the defaults whole, as upstream does."""
+    merged = {**copy.deepcopy(DEFAULTS), **(config or {})}
+    try:
+        logging.config.dictConfig(merged)
+    except (ValueError, TypeError, AttributeError, ImportError) as exc:
+        raise ConfigurationError(f'logging.config: {_root(exc)}') from exc
+    logger.setLevel(LEVELS[level] if enabled else SILENT)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A file in the form of `logging.config.dictConfig`, as JSON."""
+    try:
+        config = json.loads(path.read_bytes())
+    except (OSError, ValueError) as exc:
+        raise FatalError('Unable to parse provided logging config.') from exc
+    if not isinstance(config, dict):
+        raise FatalError('Unable to parse provided logging config.')
+    return config
+
+
+def _root(exc: BaseException) -> str:
+    # dictConfig says 'Unable to configure handler …' and keeps what is wrong with it in the cause.
+    return f'{exc}: {exc.__cause__}' if exc.__cause__ is not None else str(exc)
