@@ -17,10 +17,16 @@ _ATOM = re.compile(r'%\(([^)]*)\)')
 _SAMPLE: dict[str, object] = dict.fromkeys(ACCESS_ATOMS, '') | {'status': 200, 'dt_ms': 0.5}
 
 
+def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
+    """The known word that this one may have been meant to be, or ''."""
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return near[0] if near else ''
+
+
 def suggestion(word: str, known: list[str] | tuple[str, ...]) -> str:
     """`; did you mean 'x'?`, or nothing if no known word is near."""
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"; did you mean '{near[0]}'?" if near else ''
+    near = nearest(word, known)
+    return f"; did you mean '{near}'?" if near else ''
 
 
 def check_access_format(text: str) -> None:

@@ -10,7 +10,7 @@ from granian.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_PLURALS = {'file': 'files', 'variable': 'variables', 'flag': 'flags'}
+_PLURALS = {'file': 'files', 'variable': 'variables', 'flag': 'flags', 'argument': 'arguments'}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +20,17 @@ class Fault:
     where: str
     key: str
     message: str
-    # What is counted in the closing line: the file, variable or flag, and which of the three it is.
+    # What is counted in the closing line: the file, variable or flag, and which of these it is.
     source: str = ''
     source_kind: str = ''
+    # The source gave nothing: what it would have said is not known, so nothing may be called missing.
+    unread: bool = False
 
     def __str__(self) -> str:
         return ': '.join(part for part in (self.where, self.key, self.message) if part)
 
 
-class ConfigurationFaults(ConfigurationError):
+class ConfigurationFaults(ConfigurationError):  # noqa: N818  (it is several)
     """Every fault of a configuration. Its text is the report a person reads."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:

@@ -44,8 +44,8 @@ def is_loose(value: object) -> bool:
 
 def show(value: object) -> str:
     """How a fault quotes what it was given."""
-    if isinstance(value, bool):
-        return 'true' if value else 'false'
+    if isinstance(value, bool) or value is None:
+        return {True: 'true', False: 'false', None: 'null'}[value]
     if isinstance(value, (dict, list, tuple)):
         return 'a table' if isinstance(value, dict) else 'a list'
     return repr(str(value)) if isinstance(value, (str, Path)) else str(value)

@@ -1,0 +1,190 @@
+"""All sources → one frozen Config, or every fault at once."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from granian.config.bind import Bind, parse_bind, tcp_bind
+from granian.config.faults import ConfigurationFaults, Fault
+from granian.config.model import COLLECTING, Config
+from granian.config.options import default_bind, option_at, table_at
+from granian.config.rules import Breach, broken_rules
+from granian.config.sources import PRECEDENCE, Layer, Situation, read_env_files
+from granian.config.tree import ROOT, Node, Origin, find, key_text, leaves, merge, nested, plain
+from granian.config.values import Given
+from granian.config.wording import ECHOES, nearest_key, words_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from granian.config.positions import Path as KeyPath
+
+_FIRST_BIND: KeyPath = ('listeners', 0, 'bind')
+_SOURCE_ORDER = {'file': 0, 'variable': 1, 'flag': 2, 'argument': 2}
+NO_APP = 'no application to serve; name one as the argument APP, or in a table [[apps]] with target = "module:app"'
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A valid configuration, and for every key that somebody set where that was."""
+
+    config: Config
+    origins: Mapping[str, Origin]
+
+    def origin(self, key: str) -> Origin:
+        """Where the value of `listeners[0].bind` came from."""
+        return self.origins.get(key, Origin('default'))
+
+
+def load(
+    *,
+    files: Sequence[Path] = (),
+    flags: Mapping[str, object],
+    environ: Mapping[str, str],
+    cwd: Path,
+    needs_app: bool = False,
+) -> Loaded:
+    """Read every source and validate; ConfigurationFaults holds all that is wrong. `flags` by name: `--workers`, `APP`, `--set`."""
+    faults: list[Fault] = []
+    root = _merged(Situation(files, flags, environ, cwd), faults)
+    whole = not any(fault.unread for fault in faults)
+    config, wrong = _validated(root, faults)
+    if config is not None and whole:
+        breaches = list(broken_rules(config))
+        if needs_app and not config.apps:
+            breaches.append(Breach('apps', NO_APP))
+        faults += [_breach_fault(root, breach) for breach in breaches if not _reads_wrong(breach, wrong)]
+    if faults or config is None:
+        raise ConfigurationFaults(sorted(faults, key=_report_order))
+    return Loaded(config, {key_text(path): node.origin for path, node in leaves(root)})
+
+
+def _merged(situation: Situation, faults: list[Fault]) -> Node:
+    """One document of all sources, by their precedence."""
+    layers = {reader: reader(situation, faults) for reader in PRECEDENCE if reader is not read_env_files}
+    provisional = _stacked([layer for reader in PRECEDENCE for layer in layers.get(reader, ())], [])
+    with_env_files = replace(situation, env_files=_env_files(provisional))
+    layers[read_env_files] = read_env_files(with_env_files, faults)
+    return _stacked([layer for reader in PRECEDENCE for layer in layers[reader]], faults)
+
+
+def _stacked(layers: Sequence[Layer], faults: list[Fault]) -> Node:
+    root, socket_named = ROOT, False
+    for layer in layers:
+        root = merge(root, layer.root, (), faults)
+        socket_named = socket_named or 'uds' in layer.parts
+        bind = _completed_bind(root, layer.parts, faults, socket_named=socket_named)
+        if bind is not None:
+            root = merge(root, nested(_FIRST_BIND, bind), (), faults)
+    return root
+
+
+def _env_files(root: Node) -> list[tuple[Path, str]]:
+    """The env files that are there; for the others validation has a fault."""
+    node, depth = find(root, ('server', 'env_files'))
+    items = node.value if depth == 2 and isinstance(node.value, list) else []
+    texts = [item.value for item in items if isinstance(item.value, Given)]
+    return [(text.base / text, str(text)) for text in texts if (text.base / text).is_file()]
+
+
+def _completed_bind(root: Node, parts: Mapping[str, Node], faults: list[Fault], *, socket_named: bool) -> Node | None:
+    """A host or a port by itself completes the address below it. A socket path wins over both, from whatever source."""
+    if 'uds' in parts:
+        uds = parts['uds']
+        base = uds.value.base if isinstance(uds.value, Given) else Path.cwd()
+        return Node(Given(f'unix:{uds.value}', base=base, loose=True), uds.origin)
+    if not parts or socket_named:
+        return None
+    bind, origin = _current_bind(root), Origin('default')
+    for part in ('host', 'port'):
+        if part not in parts:
+            continue
+        value, origin = parts[part].value, parts[part].origin
+        try:
+            bind = tcp_bind(str(value), bind.port) if part == 'host' else tcp_bind(bind.host, str(value))
+        except ValueError as exc:
+            faults.append(origin.fault(key_text(_FIRST_BIND), str(exc)))
+    return Node(bind, origin)
+
+
+def _current_bind(root: Node) -> Bind:
+    node, depth = find(root, _FIRST_BIND)
+    try:
+        bind = parse_bind(node.value) if depth == len(_FIRST_BIND) else default_bind()
+    except ValueError:
+        return default_bind()
+    return bind if bind.kind == 'tcp' else default_bind()
+
+
+def _validated(root: Node, faults: list[Fault]) -> tuple[Config | None, set[str]]:
+    """The Config, and the keys at fault, in whose place it has defaults."""
+    data, wrong = plain(root), set[str]()
+    # A second round is for what only shows when the first faults are taken out; its faults are echoes.
+    for _ in range(3):
+        try:
+            return Config.model_validate(data, context=COLLECTING), wrong
+        except ValidationError as exc:
+            errors = [error for error in exc.errors(include_url=False) if error['type'] not in ECHOES]
+        if not wrong:
+            faults += [_error_fault(root, error) for error in errors]
+        for error in errors:
+            wrong |= _keys_at_fault(error)
+            _take_out(data, error)
+    return None, wrong
+
+
+def _error_fault(root: Node, error: Any) -> Fault:
+    path: KeyPath = error['loc']
+    node, _ = find(root, path)
+    return node.origin.fault(key_text(path), words_for(error, path), at_key=error['type'] == 'extra_forbidden')
+
+
+def _keys_at_fault(error: Any) -> set[str]:
+    path: KeyPath = error['loc']
+    keys = {key_text(path)}
+    if error['type'] == 'extra_forbidden' and (meant := nearest_key(path)):
+        keys.add(key_text((*path[:-1], meant)))
+    return keys
+
+
+def _take_out(data: Any, error: Any) -> None:
+    """Remove what is at fault, or put an example where something is missing."""
+    path: KeyPath = error['loc']
+    option = option_at(path)
+    if isinstance(path[-1], int) and table_at(path) is None:
+        path = path[:-1]
+    try:
+        for part in path[:-1]:
+            data = data[part]
+        if error['type'] == 'missing' and option is not None:
+            data[path[-1]] = option.example
+        elif isinstance(path[-1], int):
+            data[path[-1]] = {}
+        else:
+            data.pop(path[-1], None)
+    except (KeyError, IndexError, TypeError):
+        return  # taken out already, together with what held it
+
+
+def _reads_wrong(breach: Breach, wrong: set[str]) -> bool:
+    return any(
+        key == bad or key.startswith((f'{bad}.', f'{bad}[')) for key in (breach.key, *breach.reads) for bad in wrong
+    )
+
+
+def _breach_fault(root: Node, breach: Breach) -> Fault:
+    path = tuple(int(part) if part.isdigit() else part for part in re.findall(r'\w+', breach.key))
+    node, _ = find(root, path)
+    return node.origin.fault(breach.key, breach.message)
+
+
+def _report_order(fault: Fault) -> tuple[int, str, int, int]:
+    """Files first, each from top to bottom; then variables, then flags."""
+    spot = re.search(r':(\d+)(?::(\d+))?', fault.where) if fault.source_kind == 'file' else None
+    line, column = (int(spot[1]), int(spot[2] or 0)) if spot else (0, 0)
+    return _SOURCE_ORDER.get(fault.source_kind, 3), fault.source if spot else '', line, column

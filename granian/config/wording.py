@@ -1,0 +1,71 @@
+"""What a person reads for each way in which a document can be wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from granian.config.checks import nearest, suggestion
+from granian.config.later import LATER_KEYS, NOT_YET
+from granian.config.options import Option, is_table_list, keys_in, option_at, pattern_of
+from granian.config.tree import key_text
+from granian.config.values import show
+
+if TYPE_CHECKING:
+    from granian.config.positions import Path
+
+# They follow from another fault of the same section.
+ECHOES = frozenset({'default_factory_not_called'})
+
+
+def words_for(error: Any, path: Path) -> str:
+    """The message for one of the validation library's errors."""
+    kind, context, value = error['type'], error.get('ctx', {}), error['input']
+    option = option_at(path)
+    if kind == 'granian':
+        return str(context['said'])
+    if kind == 'extra_forbidden':
+        return _unknown_key(path)
+    if kind == 'missing':
+        return 'is missing' + (
+            f'; write it like {option.key.rpartition(".")[2]} = "{option.example}"' if option else ''
+        )
+    if kind == 'literal_error' and option is not None:
+        near = suggestion(value, option.choices) if isinstance(value, str) else ''
+        return f'{show(value)} is not one of: {", ".join(option.choices)}{near}'
+    if kind in {'greater_than_equal', 'less_than_equal', 'greater_than'} and option is not None:
+        return _out_of_range(option, kind, value, next(iter(context.values())))
+    if kind == 'string_too_short':
+        return 'must not be empty'
+    if kind == 'too_short':
+        return 'must not be an empty list'
+    return _wrong_shape(path, option, value)
+
+
+def _unknown_key(path: Path) -> str:
+    if key_text(pattern_of(path)).replace('.[]', '[]') in LATER_KEYS:
+        return NOT_YET
+    return f'unknown key{suggestion(str(path[-1]), keys_in(path[:-1]))}'
+
+
+def nearest_key(path: Path) -> str:
+    """The key that an unknown one was meant to be, or ''."""
+    return nearest(str(path[-1]), keys_in(path[:-1]))
+
+
+def _out_of_range(option: Option, kind: str, value: Any, bound: float) -> str:
+    shown, limit = show(value), option.kind.write(type(value)(bound) if isinstance(value, (int, float)) else bound)
+    if option.kind.name == 'duration':
+        if kind == 'less_than_equal':
+            return f'{shown} is greater than the maximum allowed value of {limit}'
+        word = 'less than the minimum allowed value of' if kind == 'greater_than_equal' else 'not greater than'
+        return f'{shown} is {word} {limit}'
+    words = {'greater_than_equal': 'less than', 'less_than_equal': 'more than', 'greater_than': 'not more than'}
+    return f'{shown} is {words[kind]} {limit}' + ('' if kind == 'greater_than' else ', the bound')
+
+
+def _wrong_shape(path: Path, option: Option | None, value: Any) -> str:
+    if option is not None:
+        return f'{show(value)} is not a {option.kind.name}'
+    if is_table_list(path):
+        return f'must be a list of tables, like [[{path[-1]}]], not {show(value)}'
+    return f'must be a table, not {show(value)}'
