@@ -7,6 +7,7 @@ import fnmatch
 import json
 import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -15,6 +16,7 @@ if __package__ in (None, ''):
 
 from benchmarks import report
 from benchmarks.drivers import DRIVERS, Load, find_wrk
+from benchmarks.figures import combine
 from benchmarks.peers import PEERS, BenchmarkError, Environment, install, python_version
 from benchmarks.rows import ROWS, Row
 from benchmarks.servers import running
@@ -33,9 +35,15 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     add('--rows', default='*', metavar='GLOBS', help='rows by name, comma-separated globs (default: all)')
     add('--peers', default='', metavar='NAMES', help='compare with these (default: those the row has a bound for)')
     add('--subject', default='ours', metavar='NAME', help='the server that is compared with the peers (default: ours)')
-    add('--pairs', type=_positive, default=5, metavar='N', help='rounds of A and B in turn (default: 5)')
-    add('--seconds', type=_positive, default=3, metavar='S', help='whole seconds of each measurement (default: 3)')
-    add('--warmup', type=int, default=1, metavar='S', help='whole seconds before each measurement (default: 1)')
+    add('--pairs', type=_positive, default=5, metavar='N', help='rounds with A and B in turn (default: 5)')
+    add(
+        '--seconds',
+        type=_positive,
+        default=3,
+        metavar='S',
+        help='seconds each server is driven in a round (default: 3)',
+    )
+    add('--warmup', type=int, default=1, metavar='S', help='seconds of warm-up in a round (default: 1)')
     add('--connections', type=_positive, default=64, metavar='N', help='connections of the client (default: 64)')
     add('--python', default=sys.executable, metavar='EXE', help='the Python of all servers (default: the running one)')
     add('--fresh', action='store_true', help='make the environments of the servers anew')
@@ -81,19 +89,30 @@ def _known(name: str) -> str:
 
 
 def turn(count: int, index: int) -> list[int]:
-    """Positions of `count` servers in the order of round `index`: forwards, then backwards, so that drift favours nobody."""
+    """Positions of `count` servers in the order of turn `index`: forwards, then backwards, so that drift favours nobody."""
     order = list(range(count))
     return order[::-1] if index % 2 else order
 
 
-def measure(row: Row, environments: Sequence[Environment], load: Load, pairs: int) -> list[list[Sample]]:
-    """One list of samples, by round, for each environment; each sample comes from a server started for it."""
-    samples: list[list[Sample]] = [[] for _ in environments]
-    for index in range(pairs):
-        for position in turn(len(environments), index):
-            with running(environments[position], row) as server:
-                samples[position].append(DRIVERS[row.driver](server, row, load))
-    return samples
+def _round(row: Row, environments: Sequence[Environment], load: Load) -> list[Sample]:
+    """Start all, warm all, then one slice of each in turn: close together, so that the machine's drift hits all alike."""
+    driver = DRIVERS[row.driver]
+    slices: list[list[Sample]] = [[] for _ in environments]
+    with ExitStack() as stack:
+        servers = [stack.enter_context(running(environment, row)) for environment in environments]
+        for server in servers:
+            driver.warm(server, row, load)
+        for index in range(load.slices):
+            for position in turn(len(servers), index):
+                slices[position].append(driver.slice(servers[position], row, load))
+    return [combine(parts) for parts in slices]
+
+
+def measure(row: Row, environments: Sequence[Environment], load: Load, rounds: int) -> list[list[Sample]]:
+    """For each environment its samples, one a round; every round has processes of its own."""
+    groups = [[one] for one in environments] if DRIVERS[row.driver].alone else [environments]
+    found = [[sample for group in groups for sample in _round(row, group, load)] for _ in range(rounds)]
+    return [list(samples) for samples in zip(*found, strict=True)]
 
 
 def _print_list() -> None:

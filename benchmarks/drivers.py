@@ -1,4 +1,4 @@
-"""How a row is driven: each driver turns a running server and a row into one sample."""
+"""How a row is driven: each driver turns a running server and a row into samples."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,11 @@ from benchmarks import heads, procfs
 from benchmarks.peers import BenchmarkError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from benchmarks.rows import Row
     from benchmarks.servers import Server
 
 MARK = 'BENCHMARK '
+SLICE_S = 1
 SETTLE_S = 1.0
 
 SCRIPT = """
@@ -53,8 +53,8 @@ class Load:
     """How hard and how long."""
 
     connections: int = 64
-    seconds: float = 3.0
-    warmup_s: float = 1.0
+    slices: int = 3  # of SLICE_S each, in every round
+    warmup_s: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +108,12 @@ def find_wrk() -> str:
     return found
 
 
-def _wrk(server: Server, row: Row, connections: int, seconds: float) -> tuple[dict[str, int], float]:
+def _wrk(server: Server, row: Row, connections: int, seconds: int) -> tuple[dict[str, int], float]:
     """Drive `server` once; wrk's own figures and the CPU seconds wrk itself used."""
     with tempfile.TemporaryDirectory() as folder:
         lua = Path(folder) / 'row.lua'
         lua.write_text(script(row, server.host, 10**9 + secrets.randbelow(8 * 10**9)))
-        command = [find_wrk(), '-t1', f'-c{connections}', f'-d{max(1, round(seconds))}s', '--latency', '-s', str(lua)]
+        command = [find_wrk(), '-t1', f'-c{connections}', f'-d{seconds}s', '--latency', '-s', str(lua)]
         before = os.times()
         done = subprocess.run([*command, f'http://{server.host}/'], capture_output=True, text=True, check=False)
         after = os.times()
@@ -125,12 +125,15 @@ def _wrk(server: Server, row: Row, connections: int, seconds: float) -> tuple[di
     raise BenchmarkError(f'wrk ended with {done.returncode} and no figures:\n{(done.stdout + done.stderr)[-2000:]}')
 
 
-def drive_wrk(server: Server, row: Row, load: Load) -> Sample:
-    """Warm up, then CPU time of the server's tree over the requests that wrk saw answered."""
+def _warm_wrk(server: Server, row: Row, load: Load) -> None:
     if load.warmup_s:
         _wrk(server, row, load.connections, load.warmup_s)
+
+
+def _slice_wrk(server: Server, row: Row, load: Load) -> Sample:
+    """CPU time of the server's tree over the requests that wrk saw answered."""
     before_s = procfs.cpu_s(server.pid)
-    result, client_s = _wrk(server, row, load.connections, load.seconds)
+    result, client_s = _wrk(server, row, load.connections, SLICE_S)
     used_s = procfs.cpu_s(server.pid) - before_s
     duration_s = result['duration_us'] / 1e6
     figures: dict[str, Any] = {}
@@ -147,10 +150,25 @@ def drive_wrk(server: Server, row: Row, load: Load) -> Sample:
     )
 
 
-def drive_idle(server: Server, _row: Row, _load: Load) -> Sample:
-    """Memory of the tree once it has answered one request and come to rest."""
+def _rest(_server: Server, _row: Row, _load: Load) -> None:
     time.sleep(SETTLE_S)
+
+
+def _slice_idle(server: Server, _row: Row, _load: Load) -> Sample:
+    """Memory of the tree once it has answered one request and come to rest."""
     return Sample(pss_mib=procfs.pss_mib(server.pid))
 
 
-DRIVERS: dict[str, Callable[[Server, Row, Load], Sample]] = {'wrk': drive_wrk, 'idle': drive_idle}
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """`warm` once a round, then `slice` as often as the load says; `alone`: no other server may run meanwhile."""
+
+    warm: Callable[[Server, Row, Load], None]
+    slice: Callable[[Server, Row, Load], Sample]
+    alone: bool = False
+
+
+DRIVERS: dict[str, Driver] = {
+    'wrk': Driver(_warm_wrk, _slice_wrk),
+    'idle': Driver(_rest, _slice_idle, alone=True),  # a page shared with another server would count as half a page
+}

@@ -6,10 +6,11 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from benchmarks.drivers import Sample
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from benchmarks.drivers import Sample
     from benchmarks.rows import Bound
 
 METRICS = ('cpu_us', 'rps', 'p50_ms', 'p99_ms', 'pss_mib')
@@ -28,6 +29,23 @@ def spread(numbers: Iterable[float | None]) -> Spread | None:
     """The spread of the numbers that were measured; None if none was."""
     known = [number for number in numbers if number is not None]
     return Spread(min(known), statistics.median(known), max(known)) if known else None
+
+
+def combine(slices: Sequence[Sample]) -> Sample:
+    """The slices of one round as one sample: CPU time over all their requests, the middle latency, the greatest memory."""
+    requests = sum(part.requests for part in slices)
+    used_us = sum(part.cpu_us * part.requests for part in slices if part.cpu_us is not None)
+    middle = {metric: spread(getattr(part, metric) for part in slices) for metric in ('p50_ms', 'p99_ms')}
+    rates = [part.rps for part in slices if part.rps is not None]
+    return Sample(
+        pss_mib=max(part.pss_mib for part in slices),
+        cpu_us=used_us / requests if requests else None,
+        rps=statistics.fmean(rates) if rates else None,
+        requests=requests,
+        client_share=statistics.fmean(part.client_share for part in slices),
+        fault=', '.join(faults(slices)),
+        **{metric: found and found.median for metric, found in middle.items()},
+    )
 
 
 def ratio(ours: Sequence[Sample], peers: Sequence[Sample], metric: str) -> Spread | None:

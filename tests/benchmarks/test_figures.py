@@ -56,3 +56,19 @@ def test_one_fault_makes_the_row_invalid_whatever_the_ratio():
 
 def test_no_bound_is_said():
     assert figures.judge(None, samples(1.0), samples(1.0)).state == 'no bound'
+
+
+def test_slices_of_a_round_become_one_sample():
+    slices = [
+        Sample(pss_mib=10.0, cpu_us=10.0, rps=100.0, p50_ms=1.0, p99_ms=2.0, requests=100, client_share=0.5),
+        Sample(
+            pss_mib=12.0, cpu_us=20.0, rps=300.0, p50_ms=3.0, p99_ms=9.0, requests=300, client_share=0.7, fault='bad'
+        ),
+    ]
+    assert figures.combine(slices) == Sample(
+        pss_mib=12.0, cpu_us=17.5, rps=200.0, p50_ms=2.0, p99_ms=5.5, requests=400, client_share=0.6, fault='bad'
+    )
+
+
+def test_slices_that_measure_memory_only_keep_the_rest_unknown():
+    assert figures.combine([Sample(pss_mib=10.0), Sample(pss_mib=11.0)]) == Sample(pss_mib=11.0)
