@@ -54,7 +54,6 @@ class Kind:
     write: Callable[[Any], Any] = lambda value: value
     # How a list of these is split in one variable; '' where it is no list.
     split: Literal['', 'words', 'paths'] = ''
-    default_text: str = ''
 
 
 def _checked(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:

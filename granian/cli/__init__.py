@@ -1,0 +1,29 @@
+"""argv → serve, check, config show, schema, init, or upstream's `granian [OPTIONS] APP`. The only print and sys.exit."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from granian import __version__
+
+__all__ = ['Duration', 'entrypoint']
+
+
+def entrypoint() -> None:
+    """Run the command line of this process and exit."""
+    if sys.argv[1:] == ['--version']:
+        # Without the imports of everything else: scripts ask this often.
+        print(f'granian {__version__}')
+        sys.exit(0)
+    from granian.cli.commands import root
+
+    root.main(prog_name='granian')
+
+
+def __getattr__(name: str) -> Any:
+    if name != 'Duration':
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    from granian.cli.flags import Duration
+
+    return Duration

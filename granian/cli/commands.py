@@ -1,0 +1,236 @@
+"""The commands. Each loads the configuration, calls downward, and turns what comes back into an exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from granian import __version__
+from granian.cli.flags import TopicOption, given_files, given_flags, parameters, topics
+from granian.config.later import LATER_FLAGS, NOT_YET
+from granian.config.loading import load
+from granian.config.options import document_of
+from granian.config.toml_writer import toml_text
+from granian.config.tree import key_text
+from granian.errors import ConfigurationError, FatalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from granian.config.loading import Loaded
+    from granian.config.positions import Path as KeyPath
+
+# Wide enough for the long names of upstream's options.
+_WIDE = {'max_content_width': 110}
+_VERSION = click.version_option(__version__, message='granian %(version)s')
+
+
+class ConfiguredCommand(click.Command):
+    """A command that takes APP and every flag of the model; its --help is grouped by topic."""
+
+    def __init__(
+        self, name: str, callback: Callable[..., Any], text: str, extra: tuple[click.Option, ...] = ()
+    ) -> None:
+        params = [*parameters(), *extra]
+        super().__init__(name, params=params, callback=callback, help=text, context_settings=_WIDE)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return _parsed(super().parse_args, ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        _write_topics(self, ctx, formatter)
+
+
+def _parsed(parse: Callable[[click.Context, list[str]], list[str]], ctx: click.Context, args: list[str]) -> list[str]:
+    """Parse; a flag that upstream has and this version has not is refused as that, not as unknown."""
+    try:
+        return parse(ctx, args)
+    except click.NoSuchOption as exc:
+        if exc.option_name not in LATER_FLAGS:
+            raise
+        raise click.UsageError(f'{exc.option_name} {NOT_YET}.', ctx) from None
+
+
+def _write_topics(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    by_topic: dict[str, list[tuple[str, str]]] = {topic: [] for topic in topics()}
+    for param in command.get_params(ctx):
+        record = param.get_help_record(ctx)
+        if record is not None and isinstance(param, click.Option):
+            by_topic.setdefault(param.topic if isinstance(param, TopicOption) else 'Other', []).append(record)
+    for topic, records in by_topic.items():
+        if records:
+            with formatter.section(topic):
+                formatter.write_dl(records)
+
+
+class Root(click.Group):
+    """A first word that is a command is one; everything else is upstream's `granian [OPTIONS] APP`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] in self.commands:
+            ctx.args = args
+            return args
+        ctx.allow_interspersed_args = True
+        return _parsed(lambda inner, rest: click.Command.parse_args(self, inner, rest), ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        if not ctx.args:
+            return click.Command.invoke(self, ctx)
+        # The group's own callback is the upstream form: it is not run before a command, as a group's would be.
+        name, command, args = self.resolve_command(ctx, ctx.args)
+        ctx.invoked_subcommand = name
+        if command is None:
+            raise click.UsageError(f'{ctx.args[0]} is not a command', ctx)
+        with command.make_context(name, args, parent=ctx) as inner:
+            return command.invoke(inner)
+
+    def format_usage(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_usage('granian', '[OPTIONS] [APP]')
+        formatter.write_usage('granian', 'COMMAND …')
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self.format_commands(ctx, formatter)
+        _write_topics(self, ctx, formatter)
+
+
+def _finish(ctx: click.Context, action: Callable[[], int]) -> None:
+    """Run it and exit: 2 for a faulty configuration, 1 for a server that could not start or failed."""
+    try:
+        status = action()
+    except ConfigurationError as exc:
+        click.echo(str(exc), err=True)
+        status = 2
+    except FatalError as exc:
+        click.echo(' '.join(str(exc).split()) or type(exc).__name__, err=True)
+        status = 1
+    ctx.exit(status)
+
+
+def _loaded(ctx: click.Context, *, needs_app: bool) -> Loaded:
+    return load(files=given_files(ctx), flags=given_flags(ctx), environ=os.environ, cwd=Path.cwd(), needs_app=needs_app)
+
+
+@click.pass_context
+def _serve(ctx: click.Context, /, **_params: Any) -> None:
+    def action() -> int:
+        config = _loaded(ctx, needs_app=True).config
+        from granian.process.main import serve
+
+        return serve(config)
+
+    _finish(ctx, action)
+
+
+@click.pass_context
+def _check(ctx: click.Context, /, **_params: Any) -> None:
+    def action() -> int:
+        config = _loaded(ctx, needs_app=True).config
+        from granian.process.check import check
+
+        problems = check(config)
+        for problem in problems:
+            click.echo(str(problem), err=True)
+        if not problems:
+            click.echo('the configuration has no faults')
+        return 2 if problems else 0
+
+    _finish(ctx, action)
+
+
+@click.pass_context
+def _show(ctx: click.Context, /, *, origin: bool, format_: str, **_params: Any) -> None:
+    def action() -> int:
+        loaded = _loaded(ctx, needs_app=False)
+        click.echo(
+            _shown_json(loaded, origin=origin) if format_ == 'json' else _shown_toml(loaded, origin=origin), nl=False
+        )
+        return 0
+
+    _finish(ctx, action)
+
+
+def _shown_toml(loaded: Loaded, *, origin: bool) -> str:
+    def comment(path: KeyPath) -> str:
+        return str(loaded.origin(key_text(path))) if origin else ''
+
+    return toml_text(document_of(loaded.config), comment)
+
+
+def _shown_json(loaded: Loaded, *, origin: bool) -> str:
+    document = document_of(loaded.config)
+    shown = _with_origins(document, (), loaded) if origin else document
+    return json.dumps(shown, indent=2, ensure_ascii=False) + '\n'
+
+
+def _with_origins(value: Any, path: KeyPath, loaded: Loaded) -> Any:
+    """Each value as {"value": …, "origin": …}."""
+    if isinstance(value, dict):
+        return {key: _with_origins(item, (*path, key), loaded) for key, item in value.items()}
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [_with_origins(item, (*path, index), loaded) for index, item in enumerate(value)]
+    return {'value': value, 'origin': str(loaded.origin(key_text(path)))}
+
+
+@click.command('schema')
+def _schema() -> None:
+    """Print the JSON Schema of the configuration file."""
+    from granian.config.schema import schema_text
+
+    click.echo(schema_text(), nl=False)
+
+
+@click.command('init')
+@click.argument('path', default='granian.toml', type=click.Path(path_type=Path))
+@click.pass_context
+def _init(ctx: click.Context, path: Path) -> None:
+    """Write a commented starter file to PATH; an existing file stays as it is."""
+    from granian.config.starter import starter_text
+
+    def action() -> int:
+        try:
+            with path.open('x', encoding='utf-8') as file:
+                file.write(starter_text())
+        except FileExistsError:
+            raise FatalError(f'{path} is there already; nothing was written') from None
+        except OSError as exc:
+            raise FatalError(f'{path} cannot be written: {(exc.strerror or str(exc)).lower()}') from None
+        click.echo(f'wrote {path}; serve it with: granian serve -c {path}')
+        return 0
+
+    _finish(ctx, action)
+
+
+_SHOW_OPTIONS = (
+    click.Option(['--origin'], is_flag=True, help='Say where each value came from.'),
+    click.Option(
+        ['--format', 'format_'], type=click.Choice(['toml', 'json']), default='toml', help='Format. [default: toml]'
+    ),
+)
+_SERVE_HELP = 'Serve APP, or the application of the configuration file.'
+
+
+def _root() -> Root:
+    config = click.Group('config', help='Look at the configuration.')
+    config.add_command(
+        ConfiguredCommand('show', _show, 'Print the effective configuration, secrets masked.', extra=_SHOW_OPTIONS)
+    )
+    root = Root(
+        'granian',
+        params=parameters(),
+        callback=_serve,
+        invoke_without_command=True,
+        help=_SERVE_HELP,
+        context_settings=_WIDE,
+    )
+    root.add_command(ConfiguredCommand('serve', _serve, _SERVE_HELP))
+    root.add_command(ConfiguredCommand('check', _check, 'Try everything that serving needs, and start nothing.'))
+    for command in (config, _schema, _init):
+        root.add_command(command)
+    return _VERSION(root)
+
+
+root = _root()
