@@ -32,7 +32,7 @@ def chunk_size(line: bytes) -> int:
 class ChunkedDecoder:
     """Takes the coding off one body. `ended` once the last chunk and its trailers were there."""
 
-    __slots__ = ('_held', '_left', '_limits', '_state', '_total', 'ended', 'trailers')
+    __slots__ = ('_held', '_left', '_limits', '_scanned', '_state', '_total', 'ended', 'trailers')
 
     def __init__(self, limits: Http1Limits) -> None:
         self._limits = limits
@@ -41,6 +41,8 @@ class ChunkedDecoder:
         self._total = 0
         # The start of a line whose end has not arrived.
         self._held = b''
+        # So much of the trailers held is known to hold neither their end nor a bare LF.
+        self._scanned = 0
         self.ended = False
         self.trailers: Fields = []
 
@@ -86,7 +88,8 @@ class ChunkedDecoder:
     def _take_size(self, data: bytes, pos: int) -> int:
         end = data.find(b'\r\n', pos, pos + CHUNK_LINE_BYTES_MAX + 2)
         if end < 0:
-            if len(data) - pos > CHUNK_LINE_BYTES_MAX or b'\n' in data[pos:]:
+            # One more: the CR of a line of exactly that length.
+            if len(data) - pos > CHUNK_LINE_BYTES_MAX + 1 or b'\n' in data[pos:]:
                 raise Refusal(400, 'bad chunk size or extension')
             return -1
         self._left = chunk_size(data[pos:end])
@@ -100,14 +103,21 @@ class ChunkedDecoder:
         if data.startswith(b'\r\n', pos):
             self.ended = True
             return pos + 2
-        end = data.find(b'\r\n\r\n', pos)
-        size = (end if end >= 0 else len(data)) - pos
-        if size > self._limits.head_bytes_max:
+        end = data.find(b'\r\n\r\n', max(pos, pos + self._scanned - 3))
+        if (end + 4 if end >= 0 else len(data)) - pos > self._limits.head_bytes_max:
             raise Refusal(431, 'trailers too large')
         if end < 0:
-            if data.count(b'\n', pos) != data.count(b'\r\n', pos):
-                raise Refusal(400, 'bare LF')
+            self._check_partial_trailers(data, pos)
             return -1
         self.trailers = check_trailers([plain_field(line) for line in data[pos:end].split(b'\r\n')], self._limits)
         self.ended = True
         return end + 4
+
+    def _check_partial_trailers(self, data: bytes, pos: int) -> None:
+        """Refuse what can no longer become trailers, looking at each byte once."""
+        fresh = pos + self._scanned
+        if self._scanned and data[fresh - 1] == 13:
+            fresh -= 1
+        if data.count(b'\n', fresh) != data.count(b'\r\n', fresh):
+            raise Refusal(400, 'bare LF')
+        self._scanned = len(data) - pos

@@ -8,7 +8,13 @@ from granian.errors import FlowError, InvalidResponse
 from granian.protocol.chunked import ChunkedDecoder
 from granian.protocol.contract import CHUNKED, Fields, Refusal, RequestHead
 from granian.protocol.lines import LineReader
-from granian.protocol.requests import is_token, request_head, split_request_line
+from granian.protocol.requests import (
+    LINE_BYTES_MORE,
+    check_partial_head,
+    head_too_large,
+    request_head,
+    split_request_line,
+)
 from granian.protocol.responses import (
     field_lines,
     is_length_free,
@@ -112,14 +118,16 @@ class Http1Fast:
         self._head_at = start
         end = data.find(b'\r\n\r\n', max(start, self._scanned - 3))
         if end < 0:
-            self._wait_for_head(data[start:])
+            self._wait_for_head(start)
             return False
         self._scanned = 0
         after = self._pos = end + 4
         if after - start > self.limits.head_bytes_max:
-            raise self._too_large(data[start:end])
+            raise head_too_large(data[start:after], self.limits)
         lines = data[start:end].split(b'\r\n')
         line = lines.pop(0)
+        if len(line) > self.limits.target_bytes_max + LINE_BYTES_MORE:
+            raise Refusal(414, 'target too long')
         if len(lines) > self.limits.fields_max:
             raise Refusal(431, 'too many fields')
         reader = self._lines
@@ -133,27 +141,18 @@ class Http1Fast:
         self._begin(head, b'', ended=True)
         return True
 
-    def _wait_for_head(self, partial: bytes) -> None:
+    def _wait_for_head(self, start: int) -> None:
         """Hold a head whose end has not arrived; refuse at once what can no longer become one."""
-        fresh = max(0, self._scanned - 1)
-        self._data, self._pos, self._scanned = partial, 0, len(partial)
-        self._head_at = 0
-        if not partial:
-            return
-        self.phase = 'head'
-        if partial.count(b'\n', fresh) != partial.count(b'\r\n', fresh):
-            raise Refusal(400, 'bare LF')
-        if not is_token(partial[:1]) and partial != b'\r':
-            raise Refusal(400, 'bad request line')
-        if len(partial) > self.limits.head_bytes_max:
-            raise self._too_large(partial)
-        if len(partial) > self.limits.target_bytes_max + 64 and b'\r\n' not in partial:
-            raise Refusal(414, 'target too long')
-
-    def _too_large(self, block: bytes) -> Refusal:
-        if not 0 <= block.find(b'\r\n') <= self.limits.target_bytes_max + 64:
-            return Refusal(414, 'target too long')
-        return Refusal(431, 'head too large')
+        scanned = self._scanned
+        empty_line = start > self._pos
+        partial = self._data[start:]
+        # An empty line is held on to until more follows, so that a second one is seen as such.
+        self._data, self._pos, self._head_at = partial or b'\r\n', 0, 0
+        self._scanned = len(partial)
+        if partial:
+            self.phase = 'head'
+            if partial != b'\r' or empty_line:
+                check_partial_head(partial, scanned, self.limits)
 
     # ── request bodies ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -216,6 +215,8 @@ class Http1Fast:
         self.closing = True
         if owed is ALL:
             self.output.append(refusal_response(refusal, self.defaults))
+        # A body that ends by closing would look whole.
+        self.broken = owed is REST and self._response_left is None
         if owed is not NOTHING:
             self.events.on_gone(self.stream, refusal.reason)
 
@@ -277,7 +278,7 @@ class Http1Fast:
 
     def drain(self) -> None:
         self._draining = True
-        if self._owed is NOTHING and self._reading is HEAD and not self._data:
+        if self._owed is NOTHING and self._reading is HEAD and self._data[self._pos :] in (b'', b'\r\n'):
             self.closing = True
 
     # ── calls in, bytes out ──────────────────────────────────────────────────────────────────────────────────────
@@ -288,6 +289,7 @@ class Http1Fast:
         if (
             response.plain
             and self._owed is ALL
+            and stream == self.stream
             and self._reading is WHOLE
             and not self._draining
             and head.keep_alive

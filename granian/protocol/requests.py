@@ -32,6 +32,9 @@ TARGET_BYTES = bytes(range(0x21, 0x7F)).replace(b'#', b'')
 # Fields that decide framing, routing or the connection's life. Every engine hands them to `request_head` by name.
 SPECIAL_NAMES = frozenset({b'host', b'content-length', b'transfer-encoding', b'connection', b'expect'})
 
+# What a request line has besides its target: a method of up to 54 bytes, two spaces, the version.
+LINE_BYTES_MORE = 64
+
 VERSIONS = {b'HTTP/1.1': '1.1', b'HTTP/1.0': '1.0'}
 _METHODS = {m.encode(): m for m in ('GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'TRACE')}
 
@@ -62,6 +65,30 @@ def request_head(
         raw_path.decode('ascii') if b'%' not in raw_path else unquote_to_bytes(raw_path).decode('utf-8', 'replace')
     )
     return head
+
+
+def check_partial_head(partial: bytes, scanned: int, limits: Http1Limits) -> None:
+    """Refuse the start of a head that can no longer become one; `scanned` bytes of it were checked before."""
+    if scanned and partial[scanned - 1] == 13:
+        scanned -= 1
+    if partial.count(b'\n', scanned) != partial.count(b'\r\n', scanned):
+        raise Refusal(400, 'bare LF')
+    if not is_token(partial[:1]):
+        raise Refusal(400, 'bad request line')
+    if len(partial) > limits.head_bytes_max:
+        raise head_too_large(partial, limits)
+    # One more: the CR of a line of exactly that length.
+    line_bytes_max = limits.target_bytes_max + LINE_BYTES_MORE
+    if len(partial) > line_bytes_max + 1 and partial.find(b'\r\n', 0, line_bytes_max + 2) < 0:
+        raise Refusal(414, 'target too long')
+
+
+def head_too_large(block: bytes, limits: Http1Limits) -> Refusal:
+    """Why a head over its limit is refused: for its target or for its fields, whatever part of it has arrived."""
+    seen = min(limits.head_bytes_max + 1, limits.target_bytes_max + LINE_BYTES_MORE + 2)
+    if block.find(b'\r\n', 0, seen) < 0:
+        return Refusal(414, 'target too long')
+    return Refusal(431, 'head too large')
 
 
 def split_request_line(line: bytes) -> tuple[bytes, bytes, bytes]:
