@@ -24,6 +24,8 @@ class ListenerSettings:
     """One bound socket as a worker sees it. `address` is what ASGI calls `server`: (host, port), or (path, None)."""
 
     address: tuple[str, int | None]
+    # listen(2): connections the kernel holds until they are accepted.
+    backlog: int
     http1_engine: Literal['fast', 'h11']
     http1: Http1Limits
     # Write each response of a pipelined batch by itself (False) or all that one read produced at once (True).

@@ -1,0 +1,223 @@
+"""One request and its response, the same class whatever the HTTP version: all that an adapter sees of a connection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from granian.errors import ClientDisconnected, InvalidResponse
+from granian.protocol.responses import response_head
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterable, Sequence
+
+    from granian.protocol.contract import Engine, Field, Fields, RequestHead
+    from granian.protocol.responses import ResponseHead
+
+_FAILURE = response_head(500, [])
+
+
+class ConnectionInfo:
+    """Who talks to whom. Addresses are (host, port), or (path, None) for a Unix socket's server side."""
+
+    __slots__ = ('client', 'scheme', 'server')
+
+    def __init__(self, client: tuple[str, int] | None, server: tuple[str, int | None] | None, scheme: str) -> None:
+        self.client = client
+        self.server = server
+        self.scheme = scheme
+
+
+class Carrier(Protocol):
+    """What an exchange needs of the connection that carries it."""
+
+    loop: asyncio.AbstractEventLoop
+    info: ConnectionInfo
+    # True while the socket takes no more.
+    blocked: bool
+
+    def flush(self) -> None:
+        """Send what the engine has put out."""
+
+    def made_room(self) -> None:
+        """The application took some of the body: perhaps the socket may be read again."""
+
+    def completed(self, exchange: Exchange) -> None:
+        """The response is whole, or cut."""
+
+
+class Exchange:
+    """Reading: `take`, `read`. Answering: `respond`, or `start` · `write` … · `finish`. Then `done`.
+
+    Calls that send raise ClientDisconnected once `lost`, InvalidResponse for what HTTP does not allow, and FlowError
+    for what comes out of order.
+    """
+
+    __slots__ = (
+        '_chunks', '_engine', '_stream', '_waiters',
+        'body_ended', 'carrier', 'done', 'gone', 'head', 'lost', 'started', 'started_at_s', 'status', 'trailers',
+    )  # fmt: skip
+
+    def __init__(
+        self, carrier: Carrier, engine: Engine, stream: int, head: RequestHead, body: bytes, *, body_ended: bool
+    ) -> None:
+        self.carrier = carrier
+        self._engine = engine
+        self._stream = stream
+        self.head = head
+        self._chunks = [body] if body else []
+        self.body_ended = body_ended
+        # The client sends nothing more: nobody may be there to read the response.
+        self.gone = False
+        # Nothing more can be sent.
+        self.lost = False
+        # A final head was sent.
+        self.started = False
+        # The response is whole, or was cut.
+        self.done = False
+        self.status = 0
+        self.trailers: Fields = []
+        self.started_at_s = 0.0
+        self._waiters: list[asyncio.Future[None]] = []
+
+    # ── the request's body ───────────────────────────────────────────────────────────────────────────────────────
+
+    def take(self) -> bytes:
+        """All of the body that has arrived and was not taken yet; b'' if there is nothing."""
+        chunks = self._chunks
+        if not chunks:
+            return b''
+        data = chunks[0] if len(chunks) == 1 else b''.join(chunks)
+        self._chunks = []
+        self._engine.took(self._stream, len(data))
+        self.carrier.made_room()
+        return data
+
+    @property
+    def body_taken(self) -> bool:
+        """Whether the body has ended and all of it was taken."""
+        return self.body_ended and not self._chunks
+
+    async def read(self) -> bytes:
+        """The next piece of the body, b'' after the last. Raises ClientDisconnected if it will never be whole."""
+        while not self._chunks:
+            if self.body_ended:
+                return b''
+            if self.gone or self.done:
+                raise ClientDisconnected('the request body was cut off')
+            if self.head.expects_continue and not self.started:
+                self._engine.inform(self._stream, 100)
+                self.carrier.flush()
+            await self.changed()
+        return self.take()
+
+    # ── the response ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def respond(self, response: ResponseHead, body: bytes) -> None:
+        """Send a whole response."""
+        self._check_open()
+        self._engine.respond(self._stream, response, body)
+        self.started = True
+        self._complete(response.status)
+
+    def start(self, response: ResponseHead) -> None:
+        """Send the head of a response; it leaves with the first `write`, or with `carrier.flush`."""
+        self._check_open()
+        self._engine.start(self._stream, response)
+        self.started = True
+        self.status = response.status
+
+    def write(self, data: bytes) -> None:
+        """Send some of the body. Await `writable` before the next call where `carrier.blocked`."""
+        self._check_open()
+        try:
+            self._engine.write(self._stream, data)
+        except InvalidResponse:
+            self.abort()
+            raise
+        self.carrier.flush()
+
+    def finish(self, trailers: Iterable[Field] = ()) -> None:
+        """End the body."""
+        self._check_open()
+        try:
+            self._engine.finish(self._stream, trailers)
+        except InvalidResponse:
+            self.abort()
+            raise
+        self._complete(self.status)
+
+    def inform(self, status: int, fields: Sequence[Field]) -> None:
+        """Send an interim response (RFC 9110 15.2)."""
+        self._check_open()
+        self._engine.inform(self._stream, status, fields)
+        self.carrier.flush()
+
+    def fail(self) -> None:
+        """The application failed: 500 if nothing was sent yet, else cut the response so that the client can tell."""
+        if self.done or self.lost:
+            return
+        if self.started:
+            self.abort()
+        else:
+            self.respond(_FAILURE, b'Internal server error')
+
+    def abort(self) -> None:
+        """Cut the response."""
+        if not self.done:
+            self._engine.abort(self._stream)
+            self.lost = True
+            self._complete(self.status)
+
+    async def writable(self) -> None:
+        """Return once the socket takes more. Raises ClientDisconnected."""
+        while self.carrier.blocked:
+            self._check_open()
+            await self.changed()
+        self._check_open()
+
+    async def over(self) -> None:
+        """Return once the response is whole or the client is gone."""
+        while not (self.done or self.gone):
+            await self.changed()
+
+    async def changed(self) -> None:
+        """Return after the next thing that happens to this exchange."""
+        waiter: asyncio.Future[None] = self.carrier.loop.create_future()
+        self._waiters.append(waiter)
+        await waiter
+
+    # ── what its connection tells it ─────────────────────────────────────────────────────────────────────────────
+
+    def tell_body(self, data: bytes) -> None:
+        self._chunks.append(data)
+        self.wake()
+
+    def tell_body_end(self, trailers: Fields) -> None:
+        self.body_ended = True
+        self.trailers = trailers
+        self.wake()
+
+    def tell_gone(self, *, lost: bool) -> None:
+        self.gone = True
+        self.lost = self.lost or lost
+        self.wake()
+
+    def wake(self) -> None:
+        waiters: list[Any] = self._waiters
+        if waiters:
+            self._waiters = []
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    def _check_open(self) -> None:
+        if self.lost:
+            raise ClientDisconnected('the client is gone')
+
+    def _complete(self, status: int) -> None:
+        self.status = status
+        self.done = True
+        if self._waiters:
+            self.wake()
+        self.carrier.completed(self)

@@ -1,0 +1,294 @@
+"""One accepted transport and its engine, from accept to close."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import struct
+from typing import TYPE_CHECKING, cast
+
+from granian.exchange import ConnectionInfo, Exchange
+from granian.server.deadlines import NEVER
+from granian.server.tasks import start_now
+
+if TYPE_CHECKING:
+    from granian.protocol.contract import Fields, Refusal, RequestHead
+    from granian.server.service import Service
+
+logger = logging.getLogger('_granian')
+
+# Up to this, pieces are joined before they are written: one small copy costs less than a second buffer.
+JOIN_BYTES_MAX = 64 * 1024
+# After an answer that leaves input unread: how long the rest is thrown away, so that a reset does not
+# overtake the answer (RFC 9112 9.6).
+LINGER_S = 2.0
+# A draining worker gives a request that may be on its way this long before it closes an idle connection.
+DRAIN_IDLE_S = 1.0
+_NO_LINGER = struct.pack('ii', 1, 0)
+
+
+class Connection(asyncio.Protocol):
+    """Moves bytes between a transport and an engine, exchanges to the application, and time to both."""
+
+    __slots__ = (
+        '_exchange', '_held', '_inside', '_lingering', '_paused', '_phase', '_transport', '_unsent',
+        'blocked', 'check_at', 'deadline', 'engine', 'info', 'loop', 'service',
+    )  # fmt: skip
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.loop = service.loop
+        self.engine = service.engine(service.limits, service.defaults, self)
+        self.blocked = False
+        self.deadline = self.check_at = NEVER
+        self._exchange: Exchange | None = None
+        # Bytes read while the worker had no room for another exchange.
+        self._held = b''
+        self._inside = self._paused = self._lingering = False
+        self._unsent = 0
+        # The engine's phase when it was last looked at.
+        self._phase = 'idle'
+
+    # ── the transport's calls ────────────────────────────────────────────────────────────────────────────────────
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast('asyncio.Transport', transport)
+        self.info = ConnectionInfo(_client(transport), self.service.address, self.service.scheme)
+        self.service.connections.add(self)
+        self._arm(self.service.timeouts.head_s)
+        if self.service.draining:
+            self.drain()
+
+    def data_received(self, data: bytes) -> None:
+        service = self.service
+        if self._lingering:
+            return
+        if self._exchange is None and service.gate.busy >= service.gate.limit:
+            self._wait_turn(data)
+            return
+        self._inside = True
+        self.engine.receive(data)
+        self._inside = False
+        self._settle()
+
+    def eof_received(self) -> bool:
+        if self._lingering:
+            return False
+        self.engine.receive_eof()
+        self._settle()
+        return not self._transport.is_closing()
+
+    def pause_writing(self) -> None:
+        self.blocked = True
+        self._unsent = self._transport.get_write_buffer_size()
+        self._arm(self.service.timeouts.write_s)
+
+    def resume_writing(self) -> None:
+        self.blocked = False
+        self._time_phase()
+        if self._exchange is not None:
+            self._exchange.wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.service.connections.discard(self)
+        self.deadline = NEVER
+        self.service.wheel.forget(self)
+        self._held = b''
+        exchange = self._exchange
+        if exchange is not None:
+            exchange.tell_gone(lost=True)
+            exchange.abort()
+        self.service.connection_closed()
+
+    # ── the engine's calls ───────────────────────────────────────────────────────────────────────────────────────
+
+    def on_request(self, stream: int, head: RequestHead, body: bytes, *, ended: bool) -> None:
+        service = self.service
+        self._exchange = exchange = Exchange(self, self.engine, stream, head, body, body_ended=ended)
+        service.gate.busy += 1
+        if service.access_log is not None:
+            exchange.started_at_s = self.loop.time()
+        if service.draining:
+            self.engine.drain()
+        task = start_now(service.handle(exchange), self.loop)
+        if not task.done():
+            service.keep(task)
+
+    def on_body(self, stream: int, data: bytes) -> None:
+        if self._exchange is not None:
+            self._exchange.tell_body(data)
+
+    def on_body_end(self, stream: int, trailers: Fields) -> None:
+        if self._exchange is not None:
+            self._exchange.tell_body_end(trailers)
+
+    def on_gone(self, stream: int, reason: str) -> None:
+        if self._exchange is not None:
+            logger.debug('Request cut off: %s', reason)
+            self._exchange.tell_gone(lost=self.engine.closing)
+            if self.engine.closing:
+                self._exchange.abort()
+
+    def on_refused(self, refusal: Refusal, request_line: bytes) -> None:
+        logger.debug('Request refused: %d %s', refusal.status, refusal.reason)
+        if self.service.access_log is not None:
+            peer = self.info.client[0] if self.info.client else ''
+            self.service.access_log.refused(peer, self.info.scheme, request_line, refusal.status, refusal.reason)
+
+    # ── the exchange's calls ─────────────────────────────────────────────────────────────────────────────────────
+
+    def flush(self) -> None:
+        self._write_output()
+
+    def made_room(self) -> None:
+        if self._paused and not self._inside:
+            self._settle()
+
+    def completed(self, exchange: Exchange) -> None:
+        service = self.service
+        self._exchange = None
+        service.gate.left()
+        if service.access_log is not None:
+            self._log_access(exchange)
+        if not self._inside:
+            if self.engine.pending:
+                self.loop.call_soon(self._resume)
+            self._settle()
+        elif not service.pipeline_flush:
+            self._write_output()
+
+    def _log_access(self, exchange: Exchange) -> None:
+        log = self.service.access_log
+        assert log is not None
+        peer = self.info.client[0] if self.info.client else ''
+        duration_s = self.loop.time() - exchange.started_at_s
+        log.request(peer, self.info.scheme, exchange.head, exchange.status, duration_s)
+
+    # ── input and output ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def _settle(self) -> None:
+        """Bring the transport in line with what the engine came to."""
+        engine = self.engine
+        if engine.output:
+            self._write_output()
+        if engine.closing:
+            self._close()
+            return
+        if engine.paused is not self._paused:
+            self._pause(engine.paused)
+        if not self.blocked:
+            self._time_phase()
+
+    def _write_output(self) -> None:
+        output = self.engine.output
+        if not output:
+            return
+        if len(output) == 1:
+            self._transport.write(output[0])
+        elif sum(map(len, output)) <= JOIN_BYTES_MAX:
+            self._transport.write(b''.join(output))
+        else:
+            self._transport.writelines(output)
+        output.clear()
+
+    def _pause(self, pause: bool) -> None:
+        self._paused = pause
+        if self._transport.is_closing():
+            return
+        if pause:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    def _wait_turn(self, data: bytes) -> None:
+        self._held += data
+        if not self._paused:
+            self._pause(True)
+            self.deadline = NEVER
+            self.service.gate.wait(self._resume)
+
+    def _resume(self) -> None:
+        """Go on with input that waited."""
+        if self._transport.is_closing() or self.engine.closing:
+            return
+        if self._paused:
+            self._pause(False)
+        data, self._held = self._held, b''
+        self.data_received(data)
+
+    def _close(self) -> None:
+        transport = self._transport
+        if transport.is_closing() or self._lingering:
+            return
+        if self.engine.broken:
+            self.cut()
+        elif self.engine.phase == 'body' and transport.can_write_eof():
+            self._lingering = True
+            if self._paused:
+                self._pause(False)
+            transport.write_eof()
+            self._arm(LINGER_S)
+        else:
+            transport.close()
+            self._unsent = transport.get_write_buffer_size()
+            self._arm(self.service.timeouts.write_s)
+
+    def cut(self) -> None:
+        """Close by a reset: the client can tell that what it has is not whole."""
+        sock = self._transport.get_extra_info('socket')
+        if sock is not None and sock.family != getattr(socket, 'AF_UNIX', None):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self._transport.abort()
+
+    # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _arm(self, after_s: float) -> None:
+        self.deadline = deadline = self.service.wheel.now + after_s
+        if deadline < self.check_at:
+            self.service.wheel.watch(self)
+
+    def _time_phase(self) -> None:
+        phase = self.engine.phase
+        timeouts = self.service.timeouts
+        if phase == 'idle':
+            self._arm(DRAIN_IDLE_S if self.service.draining else timeouts.keep_alive_s)
+        elif phase == 'busy' or self._paused:
+            self.deadline = NEVER
+        elif phase == 'body':
+            self._arm(timeouts.body_read_s)
+        elif self._phase != 'head':
+            # Once for the whole head, however many pieces it comes in.
+            self._arm(timeouts.head_s)
+        self._phase = phase
+
+    def expired(self) -> None:
+        """The deadline has passed: of what is being waited for."""
+        transport = self._transport
+        if self.blocked or transport.is_closing():
+            self._check_write_progress()
+        elif self._lingering or self.engine.phase == 'idle':
+            transport.close()
+        else:
+            self.engine.refuse(408, 'head too slow' if self.engine.phase == 'head' else 'body too slow')
+            self._settle()
+
+    def _check_write_progress(self) -> None:
+        unsent = self._transport.get_write_buffer_size()
+        if unsent < self._unsent:
+            self._unsent = unsent
+            self._arm(self.service.timeouts.write_s)
+        else:
+            self._transport.abort()
+
+    def drain(self) -> None:
+        """Finish what has begun, refuse what is new."""
+        if self._exchange is not None:
+            self.engine.drain()
+        elif not self._lingering:
+            self._time_phase()
+
+
+def _client(transport: asyncio.BaseTransport) -> tuple[str, int] | None:
+    peer = transport.get_extra_info('peername')
+    return (peer[0], peer[1]) if isinstance(peer, tuple) else None

@@ -1,0 +1,37 @@
+"""How many exchanges a worker has in progress, and who waits because they are too many."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+
+class Gate:
+    """Counts exchanges. A connection that finds it full leaves a callback and is called, first come, first served."""
+
+    __slots__ = ('_loop', '_waiting', 'busy', 'limit')
+
+    def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
+        self.limit = limit
+        self.busy = 0
+        self._loop = loop
+        self._waiting: deque[Callable[[], None]] = deque()
+
+    def wait(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once there is room."""
+        self._waiting.append(callback)
+
+    def left(self) -> None:
+        """An exchange is over."""
+        self.busy -= 1
+        if self._waiting and self.busy < self.limit:
+            # Not at once: we are inside somebody's response.
+            self._loop.call_soon(self._admit)
+
+    def _admit(self) -> None:
+        while self._waiting and self.busy < self.limit:
+            self._waiting.popleft()()

@@ -1,0 +1,96 @@
+"""What the connections of one listener share, and with those of the worker's other listeners."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from granian.protocol.contract import ResponseDefaults
+from granian.server.deadlines import DeadlineWheel
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Coroutine
+
+    from granian.exchange import Exchange
+    from granian.protocol.contract import Engine, RequestHead
+    from granian.server.connection import Connection
+    from granian.server.gate import Gate
+    from granian.server.settings import ListenerSettings, Timeouts
+
+
+class AccessLog(Protocol):
+    def request(self, peer: str, scheme: str, head: RequestHead, status: int, duration_s: float) -> None:
+        """A request was answered, or cut off."""
+
+    def refused(self, peer: str, scheme: str, request_line: bytes, status: int, reason: str) -> None:
+        """Something was answered that never became a request."""
+
+
+class Shared:
+    """What all connections of a worker share."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, timeouts: Timeouts, gate: Gate, access_log: AccessLog | None
+    ) -> None:
+        self.loop = loop
+        self.timeouts = timeouts
+        self.gate = gate
+        self.access_log = access_log
+        self.defaults = ResponseDefaults()
+        self.wheel = DeadlineWheel(loop, self.defaults)
+        self.connections: set[Connection] = set()
+        # Applications at work beyond their first step; some go on after their response.
+        self.tasks: set[asyncio.Task[None]] = set()
+        self._idle: asyncio.Future[None] | None = None
+
+    def keep(self, task: asyncio.Task[None]) -> None:
+        self.tasks.add(task)
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        self.check_idle()
+
+    def check_idle(self) -> None:
+        if self._idle is not None and not self.connections and not self.tasks and not self._idle.done():
+            self._idle.set_result(None)
+
+    async def idle(self) -> None:
+        """Return once there is neither a connection nor an application at work."""
+        self._idle = self.loop.create_future()
+        self.check_idle()
+        await self._idle
+
+
+class Service:
+    """One listener's share of a worker: how its connections are spoken to, and who answers."""
+
+    __slots__ = (
+        'access_log', 'address', 'connection_closed', 'connections', 'defaults', 'draining', 'engine', 'gate', 'handle',
+        'keep', 'limits', 'loop', 'pipeline_flush', 'scheme', 'timeouts', 'wheel',
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        shared: Shared,
+        listener: ListenerSettings,
+        engine: Callable[..., Engine],
+        handle: Callable[[Exchange], Coroutine[Any, Any, None]],
+    ) -> None:
+        self.engine = engine
+        self.handle = handle
+        self.address = listener.address
+        self.scheme = 'http'
+        self.limits = listener.http1
+        self.pipeline_flush = listener.pipeline_flush
+        self.draining = False
+        # Looked up for every request: copied here rather than reached through `shared`.
+        self.loop = shared.loop
+        self.timeouts = shared.timeouts
+        self.gate = shared.gate
+        self.access_log = shared.access_log
+        self.defaults = shared.defaults
+        self.wheel = shared.wheel
+        self.connections = shared.connections
+        self.keep = shared.keep
+        self.connection_closed = shared.check_idle
