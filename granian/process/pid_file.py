@@ -1,0 +1,66 @@
+"""The file that names the supervisor's process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+from granian.errors import PidFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextlib.contextmanager
+def held(path: Path | None) -> Iterator[None]:
+    """Our process id is in the file meanwhile; it is removed at the end if that is still so. Raises PidFileError."""
+    if path is None:
+        yield
+        return
+    owner = os.getpid()
+    _claim(path, owner)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError, PidFileError):
+            if _read(path) == owner:
+                path.unlink()
+
+
+def _claim(path: Path, owner: int) -> None:
+    holder = _read(path)
+    if holder is not None and holder != owner and _is_alive(holder):
+        raise PidFileError(f'The PID file {path} already exists for {holder}')
+    try:
+        path.write_text(f'{owner}\n', 'ascii')
+    except OSError as exc:
+        raise PidFileError(f'The PID file {path} cannot be written: {(exc.strerror or str(exc)).lower()}') from exc
+
+
+def _read(path: Path) -> int | None:
+    try:
+        text = path.read_text('ascii').strip()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as exc:
+        raise PidFileError(f'The PID file {path} cannot be read: {exc}') from exc
+    if not text:
+        return None
+    if not text.isdecimal() or int(text) == 0:
+        raise PidFileError(f'The PID file {path} does not hold a process id; remove it, or name another file')
+    return int(text)
+
+
+def _is_alive(pid: int) -> bool:
+    if os.name == 'nt':
+        # There is no harmless signal there to ask with.
+        return False
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,130 @@
+"""From one Config to what each part is told. Nothing below sees a whole Config."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from granian.config.env_files import variables
+from granian.process.sockets import Wanted
+from granian.protocol.limits import Http1Limits
+from granian.server.settings import AccessLogSettings, AppSettings, ListenerSettings, ServingSettings, Timeouts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from granian.config.model import Config
+    from granian.process.sockets import Bound
+
+# Without workers_kill_timeout: what a worker may take beyond graceful_timeout, for its application to shut down.
+KILL_AFTER_GRACE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorSettings:
+    workers: int
+    respawn: bool
+    # From the request to stop until workers that are still there are killed.
+    kill_after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What a worker is told besides its sockets."""
+
+    serving: ServingSettings
+    loop: str
+    working_dir: str | None
+    # For the application, where its environment does not have them already.
+    environment: Mapping[str, str]
+    title: str
+
+
+def wanted(config: Config) -> list[Wanted]:
+    return [Wanted(listener.bind, listener.backlog, listener.permissions) for listener in config.listeners]
+
+
+def supervisor(config: Config) -> SupervisorSettings:
+    server = config.server
+    kill_after_s = server.workers_kill_timeout
+    if kill_after_s is None:
+        kill_after_s = server.graceful_timeout + KILL_AFTER_GRACE_S
+    return SupervisorSettings(server.workers, server.respawn_failed_workers, kill_after_s)
+
+
+def worker(config: Config, bound: Sequence[Bound], loop: str) -> WorkerSettings:
+    return WorkerSettings(
+        serving=serving(config, bound),
+        loop=loop,
+        working_dir=None if config.server.working_dir is None else str(config.server.working_dir),
+        environment=environment(config),
+        title=title(config),
+    )
+
+
+def environment(config: Config) -> Mapping[str, str]:
+    return variables(config.server.env_files)
+
+
+def title(config: Config) -> str:
+    """Upstream's: interface, address, target."""
+    if config.server.process_name is not None:
+        return config.server.process_name
+    app = config.apps[0]
+    return f'granian {app.interface} {config.listeners[0].bind} {app.target}'
+
+
+def serving(config: Config, bound: Sequence[Bound]) -> ServingSettings:
+    server = config.server
+    limits = http1_limits(config)
+    access = config.logging.access
+    return ServingSettings(
+        app=app(config),
+        listeners=tuple(
+            ListenerSettings(
+                each.address,
+                backlog=config.listeners[each.listener].backlog,
+                http1_engine=config.http1.engine,
+                http1=limits,
+                pipeline_flush=config.http1.pipeline_flush,
+            )
+            for each in bound
+        ),
+        timeouts=Timeouts(
+            head_s=config.http1.header_read_timeout,
+            body_read_s=config.timeouts.body_read,
+            keep_alive_s=config.timeouts.keep_alive,
+            write_s=config.timeouts.write,
+        ),
+        exchanges_max=server.backpressure or max(1, config.listeners[0].backlog // server.workers),
+        graceful_timeout_s=server.graceful_timeout,
+        access_log=AccessLogSettings(access.format) if access.enabled else None,
+    )
+
+
+def http1_limits(config: Config) -> Http1Limits:
+    limits, http1 = config.limits, config.http1
+    return Http1Limits(
+        # A head that does not fit the buffer cannot be read.
+        head_bytes_max=min(limits.head, http1.buffer_size),
+        target_bytes_max=limits.target,
+        fields_max=limits.fields,
+        body_bytes_max=limits.body,
+        read_ahead_bytes_max=http1.buffer_size,
+        discard_bytes_max=limits.discard,
+        keep_alive=http1.keep_alive,
+        require_host=http1.require_host,
+    )
+
+
+def app(config: Config) -> AppSettings:
+    first = config.apps[0]
+    return AppSettings(
+        name=first.name,
+        target=first.target,
+        interface='asgi',
+        lifespan='off' if first.interface == 'asginl' else first.lifespan,
+        factory=first.factory,
+        root_path=first.root_path,
+        debug=first.debug,
+    )

@@ -1,0 +1,87 @@
+"""Signals as the supervisor and the workers take them."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+_stop = {signal.SIGINT, signal.SIGTERM}
+if sys.platform == 'win32':
+    _stop.add(signal.SIGBREAK)
+STOP = frozenset(_stop)
+
+if sys.platform != 'win32':
+    RELOAD = signal.SIGHUP
+    CHILD_ENDED = signal.SIGCHLD
+    _SUPERVISED = (*STOP, RELOAD, CHILD_ENDED)
+
+    class SignalPipe:
+        """Signals as bytes to read, so that one `select` waits for them and for everything else."""
+
+        def __init__(self) -> None:
+            self._reader, self._writer = socket.socketpair()
+            self._reader.setblocking(False)
+            self._writer.setblocking(False)
+            self._before = {number: signal.signal(number, _nothing) for number in _SUPERVISED}
+            signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+
+        def fileno(self) -> int:
+            return self._reader.fileno()
+
+        def read(self) -> list[int]:
+            """The numbers that came since the last call, in order."""
+            with contextlib.suppress(BlockingIOError):
+                return list(self._reader.recv(4096))
+            return []
+
+        def close(self) -> None:
+            """Give the signals back to whoever had them."""
+            signal.set_wakeup_fd(-1)
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
+            self._reader.close()
+            self._writer.close()
+
+        @contextlib.contextmanager
+        def held_back(self) -> Iterator[None]:
+            """Around a fork: until `forget`, a signal to the child would be read by the parent as its own."""
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, _SUPERVISED)
+            try:
+                yield
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+        def forget(self) -> None:
+            """In a forked child, with signals held back: a worker's own signals from here on."""
+            signal.set_wakeup_fd(-1)
+            self._reader.close()
+            self._writer.close()
+            # Until its loop runs there is nothing to finish, and a stop may end it at once.
+            for number in (*STOP, CHILD_ENDED):
+                signal.signal(number, signal.SIG_DFL)
+            # A hang-up of the terminal reaches the whole group and is the supervisor's. Not SIG_IGN: that would be
+            # inherited by what the application starts.
+            signal.signal(RELOAD, _nothing)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SUPERVISED)
+
+
+def _nothing(_number: int, _frame: FrameType | None) -> None:
+    # A handler must be there for the wakeup descriptor to be written.
+    pass
+
+
+def on_stop(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
+    """Call it in the loop for each stop signal."""
+    for number in STOP:
+        try:
+            loop.add_signal_handler(number, callback)
+        except NotImplementedError:
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(callback) and None)
