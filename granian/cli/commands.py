@@ -82,15 +82,15 @@ class Root(click.Group):
             return click.Command.invoke(self, ctx)
         # The group's own callback is the upstream form: it is not run before a command, as a group's would be.
         name, command, args = self.resolve_command(ctx, ctx.args)
-        ctx.invoked_subcommand = name
         if command is None:
             raise click.UsageError(f'{ctx.args[0]} is not a command', ctx)
-        with command.make_context(name, args, parent=ctx) as inner:
+        # No parent: the usage line would name the parent's arguments.
+        with command.make_context(f'{ctx.info_name} {name}', args) as inner:
             return command.invoke(inner)
 
     def format_usage(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage('granian', '[OPTIONS] [APP]')
-        formatter.write_usage('granian', 'COMMAND …')
+        formatter.write_usage('granian', 'COMMAND …', prefix='   or: ')
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         self.format_commands(ctx, formatter)

@@ -71,10 +71,18 @@ class TopicOption(click.Option):
         self.flag = flag
 
 
+def _commands(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Where APP stands first, a command may stand too."""
+    commands = ctx.command.commands if isinstance(ctx.command, click.Group) else {}
+    return [
+        CompletionItem(name, help=command.help) for name, command in commands.items() if name.startswith(incomplete)
+    ]
+
+
 def parameters() -> list[click.Parameter]:
     """APP, -c, --set, and a flag for every option of the model that has one."""
     found: list[click.Parameter] = [
-        click.Argument(['app'], required=False, metavar='[APP]'),
+        click.Argument(['app'], required=False, metavar='[APP]', shell_complete=_commands),
         TopicOption(
             ['-c', '--config', 'files'],
             topic=_GENERAL,

@@ -72,9 +72,10 @@ def _unix(path: str, base: Path) -> Bind:
 def _tcp(text: str) -> Bind:
     host, colon, port = text.rpartition(':')
     if text.startswith('[') and (not colon or text.endswith(']')):
-        raise ValueError(f'{text!r} has no port; write it like {text + ":8000"!r}')
+        raise ValueError(f'{text!r} is not a host and a port; write it like {text + ":8000"!r}')
     if not colon:
-        raise ValueError(f'{text!r} has no port; write it like {(text or "127.0.0.1") + ":8000"!r}')
+        example = f'127.0.0.1:{text}' if text.isdigit() else f'{text or "127.0.0.1"}:8000'
+        raise ValueError(f'{text!r} is not a host and a port; write it like {example!r}')
     if not host:
         raise ValueError(f'{text!r} has no host; write {"*:" + port!r} to listen on every address')
     bracketed = host.startswith('[') and host.endswith(']')

@@ -17,7 +17,7 @@ from granian.config.rules import Breach, broken_rules
 from granian.config.sources import PRECEDENCE, Layer, Situation, read_env_files
 from granian.config.tree import ROOT, Node, Origin, find, key_text, leaves, merge, nested, plain
 from granian.config.values import Given
-from granian.config.wording import ECHOES, nearest_key, words_for
+from granian.config.wording import is_echo, nearest_key, words_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -129,7 +129,7 @@ def _validated(root: Node, faults: list[Fault]) -> tuple[Config | None, set[str]
         try:
             return Config.model_validate(data, context=COLLECTING), wrong
         except ValidationError as exc:
-            errors = [error for error in exc.errors(include_url=False) if error['type'] not in ECHOES]
+            errors = [error for error in exc.errors(include_url=False) if not is_echo(error)]
         if not wrong:
             faults += [_error_fault(root, error) for error in errors]
         for error in errors:

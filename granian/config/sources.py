@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import tomli
 
-from granian.config.checks import suggestion
+from granian.config.checks import nearest
 from granian.config.env_files import read_env_file
 from granian.config.faults import Fault
 from granian.config.files import FileSource, read_files
@@ -231,7 +231,8 @@ def _unknown_variable(name: str) -> str:
         return NOT_YET
     if name == 'GRANIAN_APP':
         return 'does not name the application; give it as the argument APP, or set GRANIAN_APPS__0__TARGET'
-    return f'unknown variable{suggestion(name, known_variables())}'
+    near = nearest(name.removeprefix(PREFIX), [known.removeprefix(PREFIX) for known in known_variables()])
+    return f'unknown variable; did you mean {PREFIX}{near}?' if near else 'unknown variable'
 
 
 def _variable_leaf(named: Named, text: str, origin: Origin, cwd: Path, faults: list[Fault]) -> Node | None:

@@ -113,8 +113,8 @@ def _merge_items(low: Node | None, high: Node, path: KeyPath, faults: list[Fault
     for index, node in sorted(high.value.by_index.items()):
         if index > len(items):
             message = f'there is no such item: the list has {len(items)}; the next is {key_text(path)}[{len(items)}]'
+            # It is appended all the same, so that what is wrong inside of it is reported too.
             faults.append(node.origin.fault(key_text((*path, index)), message))
-            continue
         below = items[index] if index < len(items) else None
         items[index : index + 1] = [merge(below, node, (*path, index), faults)]
     return Node(items, high.origin if low is None else low.origin)

@@ -13,8 +13,12 @@ from granian.config.values import show
 if TYPE_CHECKING:
     from granian.config.positions import Path
 
-# They follow from another fault of the same section.
-ECHOES = frozenset({'default_factory_not_called'})
+
+def is_echo(error: Any) -> bool:
+    """Say whether it only follows from another fault: a name that cannot be made, a list whose items are faulty."""
+    if error['type'] == 'too_short':
+        return bool(error['input'])
+    return bool(error['type'] == 'default_factory_not_called')
 
 
 def words_for(error: Any, path: Path) -> str:
@@ -34,10 +38,8 @@ def words_for(error: Any, path: Path) -> str:
         return f'{show(value)} is not one of: {", ".join(option.choices)}{near}'
     if kind in {'greater_than_equal', 'less_than_equal', 'greater_than'} and option is not None:
         return _out_of_range(option, kind, value, next(iter(context.values())))
-    if kind == 'string_too_short':
+    if kind in {'string_too_short', 'too_short'}:
         return 'must not be empty'
-    if kind == 'too_short':
-        return 'must not be an empty list'
     return _wrong_shape(path, option, value)
 
 
@@ -53,14 +55,13 @@ def nearest_key(path: Path) -> str:
 
 
 def _out_of_range(option: Option, kind: str, value: Any, bound: float) -> str:
-    shown, limit = show(value), option.kind.write(type(value)(bound) if isinstance(value, (int, float)) else bound)
-    if option.kind.name == 'duration':
-        if kind == 'less_than_equal':
-            return f'{shown} is greater than the maximum allowed value of {limit}'
-        word = 'less than the minimum allowed value of' if kind == 'greater_than_equal' else 'not greater than'
-        return f'{shown} is {word} {limit}'
-    words = {'greater_than_equal': 'less than', 'less_than_equal': 'more than', 'greater_than': 'not more than'}
-    return f'{shown} is {words[kind]} {limit}' + ('' if kind == 'greater_than' else ', the bound')
+    limit = option.kind.write(bound)
+    words = {
+        'greater_than_equal': 'less than the minimum allowed value of',
+        'less_than_equal': 'greater than the maximum allowed value of',
+        'greater_than': 'not more than',
+    }
+    return f'{show(value)} is {words[kind]} {limit}'
 
 
 def _wrong_shape(path: Path, option: Option | None, value: Any) -> str:

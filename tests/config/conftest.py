@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+
+from granian.config import ConfigurationFaults, load
+
+
+@pytest.fixture
+def loaded(tmp_path):
+    """Load with a `granian.toml` of this text, these variables and these flags, in an empty directory."""
+
+    def load_with(toml='', environ=None, flags=None, **options):
+        if toml:
+            (tmp_path / 'granian.toml').write_bytes(toml if isinstance(toml, bytes) else toml.encode())
+        return load(flags=flags or {}, environ=environ or {}, cwd=tmp_path, **options)
+
+    return load_with
+
+
+@pytest.fixture
+def report(loaded):
+    """What a person reads when that is refused."""
+
+    def report_of(*args, **options):
+        with pytest.raises(ConfigurationFaults) as refused:
+            loaded(*args, **options)
+        return str(refused.value)
+
+    return report_of
