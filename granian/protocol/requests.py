@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from granian.protocol.contract import CHUNKED, Field, Fields, Refusal, RequestHead
+from granian.protocol.memory import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +36,10 @@ SPECIAL_NAMES = frozenset({b'host', b'content-length', b'transfer-encoding', b'c
 # What a request line has besides its target: a method of up to 54 bytes, two spaces, the version.
 LINE_BYTES_MORE = 64
 
+# Values of Host that were found valid.
+_hosts: Memory[bool] = Memory(entries_max=256, key_bytes_max=128)
+_known_host = _hosts.recent.get
+
 VERSIONS = {b'HTTP/1.1': '1.1', b'HTTP/1.0': '1.0'}
 _METHODS = {m.encode(): m for m in ('GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'TRACE')}
 
@@ -51,8 +56,14 @@ def request_head(
     head.method = _METHODS.get(method) or _method(method)
     head.version = VERSIONS.get(version) or _version(version)
     head.fields = fields
-    host = _apply_specials(head, specials, limits)
-    head.authority = host
+    if len(specials) == 1 and head.version == '1.1' and _known_host(specials[0][1]) and specials[0][0] == b'host':
+        # As most requests are: no body, nothing to negotiate.
+        head.authority = specials[0][1]
+        head.content_length = 0
+        head.expects_continue = False
+        head.keep_alive = limits.keep_alive
+    else:
+        _apply_specials(head, specials, limits)
     if len(target) > limits.target_bytes_max:
         raise Refusal(414, 'target too long')
     if target.translate(None, TARGET_BYTES):
@@ -151,7 +162,7 @@ def _version(version: bytes) -> str:
     raise Refusal(400, 'bad request line')
 
 
-def _apply_specials(head: RequestHead, specials: Sequence[Field], limits: Http1Limits) -> bytes | None:
+def _apply_specials(head: RequestHead, specials: Sequence[Field], limits: Http1Limits) -> None:
     host: bytes | None = None
     length = 0
     lengths = codings = 0
@@ -188,15 +199,18 @@ def _apply_specials(head: RequestHead, specials: Sequence[Field], limits: Http1L
     if host is None:
         if head.version == '1.1' and limits.require_host:
             raise Refusal(400, 'missing Host')
-    elif not is_authority(host) and (host or limits.require_host):
-        raise Refusal(400, 'bad Host')
+    elif not _known_host(host):
+        if is_authority(host):
+            _hosts.keep(host, True, len(host))
+        elif host or limits.require_host:
+            raise Refusal(400, 'bad Host')
+    head.authority = host
     if limits.body_bytes_max is not None and length > limits.body_bytes_max:
         raise Refusal(413, 'body too large')
     head.content_length = length
     # RFC 9112 9.3
     head.keep_alive = limits.keep_alive and not close and (keep or head.version != '1.0')
     head.expects_continue = head.expects_continue and length != 0
-    return host
 
 
 def _chunked(head: RequestHead, lengths: int) -> int:
