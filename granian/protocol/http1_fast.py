@@ -17,6 +17,7 @@ from granian.protocol.requests import (
 )
 from granian.protocol.responses import (
     field_lines,
+    interim_fields,
     is_length_free,
     refusal_response,
     status_line,
@@ -163,8 +164,8 @@ class Http1Fast:
         else:
             self._reading = LENGTH
             self._body_left = head.content_length
+        self._awaits_continue = head.expects_continue and self._pos == len(self._data)
         body, ended, trailers = self._read_body()
-        self._awaits_continue = head.expects_continue and not body and not ended
         self._unread = len(body)
         self._begin(head, body, ended=ended and not trailers)
         if trailers:
@@ -406,8 +407,9 @@ class Http1Fast:
         self._check_owed(ALL, stream)
         if status == 100:
             self._awaits_continue = False
+        lines = field_lines(interim_fields(status, fields))
         if self._head.version != '1.0':
-            self.output.append(b'%b%b\r\n' % (status_line(status), field_lines(fields)))
+            self.output.append(b'%b%b\r\n' % (status_line(status), lines))
 
     def abort(self, stream: int) -> None:
         if stream == self.stream and self._owed is not NOTHING:

@@ -124,6 +124,16 @@ def trailer_fields(fields: Iterable[Field]) -> Fields:
     return trailers
 
 
+def interim_fields(status: int, fields: Iterable[Field]) -> Fields:
+    """The fields of an interim response that may be sent. Raises InvalidResponse."""
+    if not 100 <= status < 200 or status == 101:
+        raise InvalidResponse(f'status {status} is not that of an interim response')
+    checked = [check_field(field) for field in fields]
+    # RFC 9110 8.6: no Content-Length with 1xx.
+    unwanted = _CONNECTION_FIELDS | {b'content-length'}
+    return [field for field in checked if field[0].lower() not in unwanted]
+
+
 def check_field(field: Field) -> Field:
     """The (name, value) pair, checked. Raises InvalidResponse."""
     name, value = _pair(field)
