@@ -23,7 +23,7 @@ class DirectReport:
 
     def failed(self, failure: StartFailure) -> None:
         if failure.details:
-            logger.error('%s\n%s', failure.message, failure.details)
+            logger.error('%s', failure.details)
         self.failure = failure
 
 

@@ -227,7 +227,7 @@ class Supervisor:
 
     def _on_start_failure(self, failure: report.StartFailure) -> None:
         if failure.details:
-            logger.error('%s\n%s', failure.message, failure.details)
+            logger.error('%s', failure.details)
         self._failure = failure
         self._stop()
 
