@@ -83,7 +83,8 @@ class LineReader:
         if field is not None:
             return field
         sent_name, colon, value = line.partition(b':')
-        name = _recent_name(sent_name) or _name(sent_name, colon)
+        # Without a colon it is no field, however well its name is known.
+        name = (colon and _recent_name(sent_name)) or _name(sent_name, colon)
         field = (name, field_value(value))
         if name in SPECIAL_NAMES:
             self.specials.append(field)
