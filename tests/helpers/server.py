@@ -36,13 +36,16 @@ STRAY = re.compile(
 class Server:
     """One server process. `lines` is all it has printed so far, standard output and error together."""
 
-    def __init__(self, command: Sequence[str], *, cwd: Path | str | None, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, command: Sequence[str], *, cwd: Path | str | None, env: Mapping[str, str], pass_fds: Sequence[int] = ()
+    ) -> None:
         self.lines: list[str] = []
         self._grown = threading.Condition()
         self._ended = False
         self.process = subprocess.Popen(
             command,
             cwd=cwd,
+            pass_fds=pass_fds,
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
