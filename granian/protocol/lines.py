@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SECRET_NAMES = frozenset(
     {b'cookie', b'authorization', b'proxy-authorization', b'x-api-key', b'x-csrf-token', b'x-xsrf-token'}
 )
-# New lines that one connection may add at once, and per head.
+# New lines that one connection may add at once, and per head whose lines are mostly known.
 CREDIT_MAX = 32
 CREDIT_PER_HEAD = 1
 # With more unknown lines than this a head is parsed as a whole.
@@ -30,10 +30,9 @@ _recent_line = _lines.recent.get
 _recent_special = _special_lines.recent.get
 _recent_name = _names.recent.get
 
-BLOCK_BYTES = FIELD_BYTES + b'\r\n'
+# Without the tab, which makes white space of more than one kind.
+PLAIN_BYTES = FIELD_BYTES.replace(b'\t', b'')
 TOKEN_BYTES = bytes(byte for byte in range(0x21, 0x7F) if is_token(bytes([byte])))
-# What a block of lines must not hold to be split without a look at each line: an empty name, white space to strip.
-_OUT_OF_ORDER = (b'\r\n:', b':  ', b': \t', b' \r\n', b'\t\r\n')
 
 
 class LineReader:
@@ -52,12 +51,12 @@ class LineReader:
     def fields(self, lines: list[bytes]) -> Fields:
         """A field for each line. Raises Refusal."""
         self.specials = []
-        if self._credit < CREDIT_MAX:
-            self._credit += CREDIT_PER_HEAD
         fields: list[Any] = list(map(_recent_line, lines))
         unknown = fields.count(None)
         if unknown > UNKNOWN_LINES_MAX:
             return self._all_at_once(lines)
+        if self._credit < CREDIT_MAX:
+            self._credit += CREDIT_PER_HEAD
         at = -1
         for _ in range(unknown):
             at = fields.index(None, at + 1)
@@ -65,8 +64,8 @@ class LineReader:
         return fields
 
     def _all_at_once(self, lines: list[bytes]) -> Fields:
-        """As `_unseen` for each line, but without a step for each where nothing is out of the ordinary."""
-        fields = _split_plain(lines) if self._credit < CREDIT_MAX else None
+        """As `_unseen` for each line; where no more may be remembered, without a step for each."""
+        fields = _split_plain(lines) if self._credit < len(lines) else None
         if fields is None:
             return [_recent_line(line) or self._unseen(line) for line in lines]
         self.specials = [field for field in fields if field[0] in SPECIAL_NAMES]
@@ -99,20 +98,18 @@ class LineReader:
 
 def _split_plain(lines: list[bytes]) -> Fields | None:
     """The fields of lines that all read `Name: value`, proved for all of them at once. None if they do not."""
-    block = b'\r\n%b\r\n' % b'\r\n'.join(lines)
-    breaks = len(lines) + 1
-    if block.translate(None, BLOCK_BYTES) or block.count(b'\r') != breaks or block.count(b'\n') != breaks:
+    if b''.join(lines).translate(None, PLAIN_BYTES):
         return None
-    for mark in _OUT_OF_ORDER:
-        if mark in block:
-            return None
     try:
         fields = [(name.lower(), value) for name, value in [line.split(b': ', 1) for line in lines]]
     except ValueError:
         return None
-    if b''.join([field[0] for field in fields]).translate(None, TOKEN_BYTES):
+    names = [field[0] for field in fields]
+    marked = b'\n'.join([field[1] for field in fields])
+    # Left: a name that is none, and white space around a value.
+    if b'' in names or b''.join(names).translate(None, TOKEN_BYTES) or marked.strip() != marked:
         return None
-    return fields
+    return None if b'\n ' in marked or b' \n' in marked else fields
 
 
 def _name(sent_name: bytes, colon: bytes) -> bytes:
