@@ -65,7 +65,9 @@ class LineReader:
 
     def _all_at_once(self, lines: list[bytes]) -> Fields:
         """As `_unseen` for each line; where no more may be remembered, without a step for each."""
-        fields = _split_plain(lines) if self._credit < len(lines) else None
+        fields = None
+        if self._credit < len(lines) and not _lines.recall_all(lines):
+            fields = _split_plain(lines)
         if fields is None:
             return [_recent_line(line) or self._unseen(line) for line in lines]
         self.specials = [field for field in fields if field[0] in SPECIAL_NAMES]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 V = TypeVar('V')
 
@@ -28,6 +31,14 @@ class Memory(Generic[V]):
             self._put(key, value)
         return value
 
+    def recall_all(self, keys: Iterable[object]) -> int:
+        """Make those of `keys` recent again that the older generation knows. How many they were."""
+        known = 0
+        for key in keys:
+            if key in self._older and self.recall(key) is not None:
+                known += 1
+        return known
+
     def keep(self, key: object, value: V, key_bytes: int) -> None:
         """Remember, unless the key is too large to be worth it."""
         if key_bytes <= self.key_bytes_max:
@@ -36,7 +47,8 @@ class Memory(Generic[V]):
     def _put(self, key: object, value: V) -> None:
         if len(self.recent) >= self.entries_max:
             # Cleared in place: callers may hold `recent.get`.
-            self._older = self.recent.copy()
+            self._older.clear()
+            self._older.update(self.recent)
             self.recent.clear()
         self.recent[key] = value
 
