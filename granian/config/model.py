@@ -16,8 +16,8 @@ from granian.config.types import (
     DirectoryPath,
     Duration,
     FilePath,
+    FilePaths,
     Flag,
-    Kind,
     Mode,
     Size,
     Switch,
@@ -26,8 +26,7 @@ from granian.config.types import (
     Whole,
     checked_file,
     checked_text,
-    is_path_target,
-    split_target,
+    name_of,
 )
 
 KIB, MIB = 1024, 1024 * 1024
@@ -99,14 +98,7 @@ class Server(Section):
         Flag('--working-dir', 'Directory put first on the import path'),
     ] = None
     env_files: Annotated[
-        tuple[FilePath, ...],
-        Kind(
-            'list of paths of files that are there',
-            'FILE',
-            {'type': 'array', 'items': {'type': 'string', 'minLength': 1}},
-            lambda paths: [str(path) for path in paths],
-            split='paths',
-        ),
+        FilePaths,
         Field(
             description='Files of NAME=value lines. GRANIAN_ names configure; all of it reaches the application. '
             'A variable that is already set wins, and so does an earlier file.',
@@ -409,12 +401,3 @@ class Config(Section):
 
 # The validation context of `loading`.
 COLLECTING: dict[str, Any] = {'rules': 'later'}
-
-
-def name_of(target: str) -> str:
-    """The name an application has when nobody gives it one."""
-    module, _ = split_target(target)
-    if not is_path_target(module):
-        return module.rpartition('.')[2] or 'app'
-    parts = [part for part in module.replace('\\', '/').split('/') if part not in {'', '__init__', '__init__.py'}]
-    return parts[-1].removesuffix('.py') if parts else 'app'

@@ -18,7 +18,7 @@ from granian.config.later import LATER_VARIABLES, NOT_YET
 from granian.config.options import ITEM, is_table_list, option_at, options, table_at, tables
 from granian.config.positions import Path as KeyPath
 from granian.config.positions import Place, Spot
-from granian.config.tree import ROOT, Node, Origin, from_plain, key_text, merge, nested
+from granian.config.tree import ROOT, Node, Origin, from_plain, gather, key_text, nested
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -108,7 +108,7 @@ def read_config_files(situation: Situation, faults: list[Fault]) -> list[Layer]:
 def file_sources(situation: Situation) -> list[FileSource]:
     """The named files, else those of GRANIAN_CONFIG, else `./granian.toml`, else `./pyproject.toml` if it has a table."""
     if situation.files:
-        return [FileSource(path, 'flag -c', 'flag') for path in situation.files]
+        return [FileSource(Path(path), 'flag -c', 'flag') for path in situation.files]
     named = [part for part in situation.environ.get(CONFIG_VARIABLE, '').split(os.pathsep) if part]
     if named:
         return [FileSource(Path(part), f'environment {CONFIG_VARIABLE}', 'variable') for part in named]
@@ -174,7 +174,7 @@ def _put(layer: Layer, named: Named, leaf: Node, seen: _Seen) -> None:
     if named.flag is not None and named.flag.part:
         layer.parts[named.flag.part] = leaf
     else:
-        layer.root = merge(layer.root, nested(named.path, leaf), (), seen.faults)
+        layer.root = gather(layer.root, nested(named.path, leaf), seen.faults)
 
 
 def _first(path: tuple[str, ...]) -> KeyPath:

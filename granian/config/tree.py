@@ -106,6 +106,21 @@ def merge(low: Node | None, high: Node, path: KeyPath, faults: list[Fault]) -> N
     return Node(merged, high.origin)
 
 
+def gather(first: Node | None, second: Node, faults: list[Fault], path: KeyPath = ()) -> Node:
+    """Both of one source: as `merge`, but items stay items, to be merged into the list of a source below."""
+    if first is None or type(first.value) is not type(second.value):
+        return merge(first, second, path, faults) if first is not None and isinstance(first.value, list) else second
+    if isinstance(second.value, Items):
+        return Node(Items(_gathered(first.value.by_index, second.value.by_index, faults, path)), second.origin)
+    if isinstance(second.value, dict):
+        return Node(_gathered(first.value, second.value, faults, path), second.origin)
+    return second
+
+
+def _gathered(first: dict[Any, Node], second: dict[Any, Node], faults: list[Fault], path: KeyPath) -> dict[Any, Node]:
+    return first | {key: gather(first.get(key), node, faults, (*path, key)) for key, node in second.items()}
+
+
 def _merge_items(low: Node | None, high: Node, path: KeyPath, faults: list[Fault]) -> Node:
     if low is not None and not isinstance(low.value, list):
         return low

@@ -146,6 +146,15 @@ def is_path_target(module: str) -> bool:
     return module.endswith('.py') or '/' in module or os.sep in module
 
 
+def name_of(target: str) -> str:
+    """The name an application has when nobody gives it one."""
+    module, _ = split_target(target)
+    if not is_path_target(module):
+        return module.rpartition('.')[2] or 'app'
+    parts = [part for part in module.replace('\\', '/').split('/') if part not in {'', '__init__', '__init__.py'}]
+    return parts[-1].removesuffix('.py') if parts else 'app'
+
+
 def _target(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f'{show(value)} is not a target; write it like "module:app"')
@@ -213,6 +222,18 @@ Target = Annotated[
 ]
 Address = Annotated[
     Bind, PlainValidator(_checked(parse_bind)), Kind('address', 'ADDRESS', {'type': 'string', 'minLength': 1}, str)
+]
+
+
+FilePaths = Annotated[
+    tuple[FilePath, ...],
+    Kind(
+        'list of paths of files that are there',
+        'FILE',
+        {'type': 'array', 'items': _PATH_SCHEMA},
+        lambda paths: [str(path) for path in paths],
+        split='paths',
+    ),
 ]
 
 

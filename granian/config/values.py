@@ -8,10 +8,10 @@ import math
 import re
 from pathlib import Path
 
-_NUMBER = re.compile(r'\d+(\.\d+)?')
-_DURATION = re.compile(r'(?=.)(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?')
+_NUMBER = re.compile(r'\d+(\.\d+)?', re.ASCII)
+_DURATION = re.compile(r'(?=.)(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?', re.ASCII)
 _DURATION_UNITS_S = (86400, 3600, 60, 1, 0.001)
-_SIZE = re.compile(r'(\d+) ?([kmgt]i?b|b|)', re.IGNORECASE)
+_SIZE = re.compile(r'(\d+) ?([kmgt]i?b|b|)', re.IGNORECASE | re.ASCII)
 _SIZE_UNITS: dict[str, int] = {'': 1, 'b': 1} | {
     f'{letter}{suffix}': base**power
     for suffix, base in (('b', 1000), ('ib', 1024))
@@ -67,11 +67,13 @@ def duration_s(value: object) -> float:
     return float(round(sum(int(count) * unit for count, unit in parts if count), 3))
 
 
-def duration_text(seconds: float) -> str:
-    """Seconds → the shortest text that `duration_s` reads back."""
+def duration_text(seconds: float) -> str | float:
+    """Seconds → the shortest text that `duration_s` reads back; the bare number if it is no whole milliseconds."""
     milliseconds = round(seconds * 1000)
-    if milliseconds != seconds * 1000 or not milliseconds:
-        return f'{seconds:g}' if seconds else '0s'
+    if milliseconds / 1000 != seconds:
+        return seconds
+    if not milliseconds:
+        return '0s'
     text = ''
     for letter, unit in (('d', 86_400_000), ('h', 3_600_000), ('m', 60_000), ('s', 1000), ('ms', 1)):
         count, milliseconds = divmod(milliseconds, unit)

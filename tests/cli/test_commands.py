@@ -1,0 +1,193 @@
+"""The command line as a process: what it prints, and with which status it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tomli
+
+from granian import __version__
+from granian.config.later import LATER_FLAGS
+from granian.config.options import options
+
+SCRIPT = Path(sys.executable).with_name('granian')
+APP = '[[apps]]\ntarget = "main:app"\ninterface = "asgi"\n'
+
+
+@pytest.fixture
+def granian(tmp_path):
+    """Run `python -m granian` with these words in an empty directory: (status, output, errors)."""
+
+    def run(*words, environ=None, program=(sys.executable, '-m', 'granian')):
+        clean = {name: value for name, value in os.environ.items() if not name.startswith('GRANIAN_')}
+        done = subprocess.run(
+            [*program, *words],
+            cwd=tmp_path,
+            env={**clean, **(environ or {})},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert 'Traceback' not in done.stderr
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+@pytest.mark.parametrize('program', [(sys.executable, '-m', 'granian'), (str(SCRIPT),)], ids=['module', 'script'])
+@pytest.mark.parametrize('words', [['--version'], ['--version', 'main:app']])
+def test_version_is_printed_as_upstream_prints_it(program, words, granian):
+    assert granian(*words, program=program) == (0, f'granian {__version__}\n', '')
+
+
+def test_version_does_not_import_the_configuration(tmp_path):
+    code = (
+        "import sys; sys.argv = ['granian', '--version']\n"
+        'import granian.cli\n'
+        'try:\n    granian.cli.entrypoint()\n'
+        "except SystemExit:\n    print(sorted({'click', 'pydantic', 'tomli'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=60, check=True)
+
+    assert done.stdout.splitlines()[-1] == '[]'
+
+
+def test_duration_can_be_imported_from_the_command_line_module():
+    from granian.cli import Duration
+
+    assert Duration(1, 60).convert('30s', None, None) == 30
+
+
+@pytest.mark.parametrize('words', [['serve'], ['check'], [], ['config', 'show']])
+def test_faulty_configuration_is_reported_and_ends_with_2(words, granian, tmp_path):
+    (tmp_path / 'granian.toml').write_text('[server]\nworkers = 0\n\n' + APP)
+
+    assert granian(*words, '--port', 'x', environ={'GRANIAN_LOOP': 'y'}) == (
+        2,
+        '',
+        (
+            'granian.toml:2:11: server.workers: 0 is less than the minimum allowed value of 1\n'
+            "environment GRANIAN_LOOP: server.loop: 'y' is not one of: auto, asyncio, uvloop, rloop, winloop\n"
+            "flag --port: listeners[0].bind: 'x' is not a port number\n"
+            '1 file, 1 variable and 1 flag have faults; nothing was started\n'
+        ),
+    )
+
+
+@pytest.mark.parametrize('words', [['serve'], ['check'], []])
+def test_without_an_application_the_status_is_2(words, granian):
+    status, _, said = granian(*words)
+
+    assert status == 2
+    assert said.startswith('apps: no application to serve; name one as the argument APP')
+
+
+def test_file_that_is_not_there_is_a_fault_of_the_flag(granian):
+    assert granian('config', 'show', '-c', 'x.toml') == (
+        2,
+        '',
+        "flag -c: 'x.toml': no such file or directory\n1 flag has faults; nothing was started\n",
+    )
+
+
+def test_unknown_flag_ends_with_2_and_a_suggestion(granian):
+    status, _, said = granian('serve', '--wokers', '2', 'main:app')
+
+    assert status == 2
+    assert "No such option '--wokers'" in said or 'No such option: --wokers' in said
+    assert '--workers' in said
+
+
+@pytest.mark.parametrize('words', [[], ['serve'], ['check'], ['config', 'show']])
+@pytest.mark.parametrize('flag', ['--ssl-certificate', '--no-ws', '--reload'])
+def test_flag_of_a_later_version_is_refused_as_that(words, flag, granian):
+    status, _, said = granian(*words, flag, 'main:app')
+
+    assert status == 2
+    assert f'Error: {flag} is not served by this version yet.' in said
+
+
+def test_command_word_is_a_command_only_in_first_place(granian, tmp_path):
+    status, shown, _ = granian('--interface', 'wsgi', 'check')
+
+    assert status == 2
+    assert not shown
+
+
+def test_help_groups_every_flag_by_topic(granian):
+    status, said, _ = granian('--help')
+    headings = [line.rstrip(':') for line in said.splitlines() if line.endswith(':') and not line.startswith(' ')]
+
+    assert status == 0
+    assert headings[:7] == ['Commands', 'Configuration', 'Processes', 'Listening', 'Application', 'HTTP/1', 'Logging']
+    assert not [flag.name for option in options() for flag in option.flags if flag.name not in said]
+    assert not [flag for flag in LATER_FLAGS if f'{flag} ' in said]
+    assert granian('serve', '--help')[1].startswith('Usage: granian serve [OPTIONS] [APP]')
+
+
+def test_shown_configuration_says_where_each_value_came_from(granian, tmp_path):
+    (tmp_path / 'granian.toml').write_text('[server]\nworkers = 2\n')
+
+    _, shown, _ = granian('config', 'show', '--origin', '--port', '81', environ={'GRANIAN_LOG_LEVEL': 'debug'})
+
+    assert 'workers = 2  # granian.toml:2\n' in shown
+    assert 'bind = "127.0.0.1:81"  # flag --port\n' in shown
+    assert 'level = "debug"  # environment GRANIAN_LOG_LEVEL\n' in shown
+    assert 'loop = "auto"  # default\n' in shown
+
+
+def test_shown_configuration_is_a_configuration(granian, tmp_path):
+    words = ['--workers', '3', '--uds', 'a.sock', '--uds-permissions', '0660', '--interface', 'asgi', 'main:app']
+    _, shown, _ = granian('config', 'show', *words)
+    (tmp_path / 'shown.toml').write_text(shown)
+
+    assert granian('config', 'show', '-c', 'shown.toml') == (0, shown, '')
+    assert json.loads(granian('config', 'show', '--format', 'json', *words)[1]) == tomli.loads(shown)
+
+
+def test_origins_as_json_stand_beside_the_values(granian):
+    _, shown, _ = granian('config', 'show', '--origin', '--format', 'json', '--set', 'limits.fields=7')
+
+    assert json.loads(shown)['limits']['fields'] == {'value': 7, 'origin': 'flag --set limits.fields'}
+
+
+def test_schema_is_printed_as_it_is_committed(granian):
+    committed = Path(__file__).parents[2] / 'schemas' / 'granian.schema.json'
+
+    assert granian('schema') == (0, committed.read_text('utf-8'), '')
+
+
+def test_init_writes_a_starter_that_loads_and_never_overwrites(granian, tmp_path):
+    status, said, _ = granian('init')
+    written = (tmp_path / 'granian.toml').read_text()
+
+    assert (status, said) == (0, 'wrote granian.toml; serve it with: granian serve -c granian.toml\n')
+    assert granian('config', 'show')[0] == 0
+    assert granian('init') == (1, '', 'granian.toml is there already; nothing was written\n')
+    assert (tmp_path / 'granian.toml').read_text() == written
+    assert granian('init', 'no/such/a.toml') == (1, '', 'no/such/a.toml cannot be written: no such file or directory\n')
+
+
+@pytest.mark.parametrize(
+    ('words', 'offered'),
+    [
+        ('granian se', 'plain,serve'),
+        ('granian config s', 'plain,show'),
+        ('granian serve --loop uv', 'plain,uvloop'),
+        ('granian --interface asgin', 'plain,asginl'),
+        ('granian --http1-keep', 'plain,--http1-keep-alive'),
+        ('granian serve -c x', 'file,x'),
+        ('granian --working-dir x', 'dir,x'),
+    ],
+)
+def test_shell_completes(words, offered, granian):
+    index = str(words.count(' '))
+    environ = {'_GRANIAN_COMPLETE': 'bash_complete', 'COMP_WORDS': words, 'COMP_CWORD': index}
+
+    assert granian(environ=environ)[1] == f'{offered}\n'

@@ -1,0 +1,152 @@
+"""What is made from the model: schema, reference pages, starter, the shown document; and the example files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tomli
+from pydantic import BaseModel, SecretStr
+
+from granian.cli.artefacts import artefacts
+from granian.config import load
+from granian.config.options import document_of, options
+from granian.config.schema import schema
+from granian.config.starter import starter_text
+from granian.config.toml_writer import toml_text
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = ROOT / 'schemas' / 'granian.schema.json'
+EXAMPLES = sorted((ROOT / 'examples' / 'configs').glob('*.toml'))
+TAPLO = Path(sys.executable).with_name('taplo')
+BROKEN = {
+    'unknown key': '[server]\nworker = 2\n',
+    'unknown section': '[servers]\nworkers = 2\n',
+    'type': '[server]\nworkers = "2"\n',
+    'range': '[[listeners]]\nbacklog = 1\n',
+    'choice': '[http1]\nengine = "slow"\n',
+    'duration': '[timeouts]\nwrite = "soon"\n',
+    'duration of none': '[timeouts]\nwrite = 0\n',
+    'size': '[limits]\nbody = "10 megs"\n',
+    'mode': '[[listeners]]\npermissions = "rw"\n',
+    'no target': '[[apps]]\ninterface = "asgi"\n',
+    'no listeners': 'listeners = []\n',
+    'table': 'server = 3\n',
+    'list': 'env_files = "a"\n',
+}
+
+
+@pytest.mark.parametrize('name', artefacts())
+def test_generated_file_is_current(name):
+    assert (ROOT / name).read_text('utf-8') == artefacts()[name], 'run: python -m granian.cli.artefacts'
+
+
+@pytest.mark.parametrize('path', EXAMPLES, ids=lambda path: path.name)
+def test_example_loads_from_anywhere(path, tmp_path):
+    config = load(files=[path], flags={}, environ={}, cwd=tmp_path, needs_app=True).config
+
+    assert config.apps[0].interface == 'asgi'
+
+
+@pytest.mark.parametrize('path', EXAMPLES, ids=lambda path: path.name)
+def test_example_names_the_schema_and_says_what_it_shows(path):
+    first, second = path.read_text().splitlines()[:2]
+
+    assert (path.parent / first.removeprefix('#:schema ')).resolve() == SCHEMA
+    assert second.startswith('# ')
+
+
+def test_full_example_has_every_key():
+    document = tomli.loads((ROOT / 'examples' / 'configs' / 'full.toml').read_text())
+
+    def keys(value, path=''):
+        if isinstance(value, dict):
+            return set().union(*(keys(item, f'{path}.{key}'.strip('.')) for key, item in value.items()))
+        if isinstance(value, list) and isinstance(value[0], dict):
+            return set().union(*(keys(item, f'{path}[]') for item in value))
+        return {path}
+
+    assert keys(document) == {option.key for option in options()}
+
+
+def lint(path):
+    """A TOML language tool's opinion of the file: exit status, and what it says."""
+    command = [TAPLO, 'lint', '--no-auto-config', '--schema', SCHEMA.as_uri(), path.name]
+    done = subprocess.run(command, cwd=path.parent, capture_output=True, text=True, timeout=60, check=False)
+    assert 'total=1' in done.stderr, done.stderr
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize('path', EXAMPLES, ids=lambda path: path.name)
+def test_toml_tool_accepts_example_by_the_schema(path):
+    assert lint(path)[0] == 0
+
+
+@pytest.mark.parametrize('toml', BROKEN.values(), ids=BROKEN)
+def test_toml_tool_refuses_broken_file_by_the_schema(toml, tmp_path):
+    path = tmp_path / 'granian.toml'
+    path.write_text(toml)
+
+    status, said = lint(path)
+
+    assert status == 1
+    assert 'schema validation failed' in said
+
+
+def test_schema_describes_every_section_and_key():
+    def described(node):
+        assert node['description']
+        for inner in (node | node.get('items', {})).get('properties', {}).values():
+            described(inner)
+
+    described(schema())
+
+
+def test_toml_tool_accepts_the_example_of_every_key_by_the_schema(tmp_path):
+    document = {}
+    for option in options():
+        holder = document
+        for part in option.path[:-1]:
+            holder = holder.setdefault(part, {})
+        holder[option.path[-1]] = option.example
+    for name in ('listeners', 'apps'):
+        document[name] = [document[name]['[]']]
+    path = tmp_path / 'granian.toml'
+    path.write_text(toml_text(document))
+
+    assert lint(path)[0] == 0
+
+
+def test_starter_loads_and_serves_one_application(loaded):
+    config = loaded(starter_text(), needs_app=True).config
+
+    assert (config.apps[0].target, str(config.listeners[0].bind)) == ('main:app', '127.0.0.1:8000')
+
+
+def test_starter_has_every_key_and_the_defaults_in_it_are_the_defaults(loaded):
+    lines = starter_text().splitlines()
+    keys = [line.removeprefix('# ').partition(' = ')[0] for line in lines if ' = ' in line]
+    optional = {option.path[-1] for option in options() if option.default is None}
+    uncommented = [
+        line.removeprefix('# ') if line.removeprefix('# ').partition(' = ')[0] in set(keys) - optional else line
+        for line in lines
+    ]
+
+    assert keys == [option.path[-1] for option in options()]
+    assert loaded('\n'.join(uncommented)).config == loaded(starter_text()).config
+
+
+@pytest.mark.parametrize('path', EXAMPLES, ids=lambda path: path.name)
+def test_shown_document_loads_to_the_same_configuration(path, loaded):
+    config = load(files=[path], flags={}, environ={}, cwd=ROOT).config
+
+    assert loaded(toml_text(document_of(config))).config == config
+
+
+def test_secrets_are_masked_by_their_type():
+    class Tls(BaseModel):
+        key_password: SecretStr = SecretStr('hunter2')
+
+    assert document_of(Tls()) == {'key_password': '**********'}
