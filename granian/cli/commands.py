@@ -128,17 +128,23 @@ def _serve(ctx: click.Context, /, **_params: Any) -> None:
 @click.pass_context
 def _check(ctx: click.Context, /, **_params: Any) -> None:
     def action() -> int:
-        config = _loaded(ctx, needs_app=True).config
+        loaded = _loaded(ctx, needs_app=True)
         from granian.process.check import check
 
-        problems = check(config)
+        problems = check(loaded.config)
         for problem in problems:
-            click.echo(str(problem), err=True)
+            click.echo(_placed(problem, loaded), err=True)
         if not problems:
             click.echo('the configuration has no faults')
         return 2 if problems else 0
 
     _finish(ctx, action)
+
+
+def _placed(problem: str, loaded: Loaded) -> str:
+    """`apps[0].target: …` with the place where that key was set before it."""
+    where = loaded.origin(problem.partition(': ')[0]).where()
+    return f'{where}: {problem}' if where else problem
 
 
 @click.pass_context

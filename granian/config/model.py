@@ -33,7 +33,7 @@ KIB, MIB = 1024, 1024 * 1024
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra='forbid', validate_default=False, str_strip_whitespace=False)
+    model_config = ConfigDict(frozen=True, extra='forbid')
 
 
 class Server(Section):
@@ -91,10 +91,7 @@ class Server(Section):
     ] = None
     working_dir: Annotated[
         DirectoryPath | None,
-        Field(
-            description='A directory put first on the import path. The process does not change into it.',
-            examples=['src'],
-        ),
+        Field(description='A directory put first on the import path. No process changes into it.', examples=['src']),
         Flag('--working-dir', 'Directory put first on the import path'),
     ] = None
     env_files: Annotated[
@@ -258,7 +255,7 @@ class Http1(Section):
         Field(
             ge=0.001,
             le=60,
-            description='Time for a request head to arrive. The flag and its variable take bare numbers as milliseconds.',
+            description='Time for a request head to arrive. Flag and flat variable: bare numbers are milliseconds.',
             examples=['10s'],
         ),
         Flag('--http1-header-read-timeout', 'Time for a request head to arrive, in milliseconds', milliseconds=True),

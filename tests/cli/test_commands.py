@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -86,6 +87,35 @@ def test_without_an_application_the_status_is_2(words, granian):
 
     assert status == 2
     assert said.startswith('apps: no application to serve; name one as the argument APP')
+
+
+def test_check_reports_every_application_and_bind_that_fails_with_its_place(granian, tmp_path):
+    with socket.create_server(('127.0.0.1', 0)) as taken:
+        bind = f'127.0.0.1:{taken.getsockname()[1]}'
+        (tmp_path / 'granian.toml').write_text(f'[[listeners]]\nbind = "{bind}"\n\n{APP}')
+        status, _, said = granian('check')
+
+    assert status == 2
+    assert 'granian.toml:5:10: apps[0].target: ' in said
+    assert 'granian.toml:2:8: listeners[0].bind: ' in said
+
+
+def test_check_of_a_good_configuration_says_so(granian, tmp_path):
+    (tmp_path / 'main.py').write_text('async def app(scope, receive, send): ...\n')
+
+    assert granian('check', '--port', '0', '--interface', 'asgi', 'main:app') == (
+        0,
+        'the configuration has no faults\n',
+        '',
+    )
+
+
+def test_server_that_cannot_start_ends_with_1_and_one_line(granian):
+    with socket.create_server(('127.0.0.1', 0)) as taken:
+        port = str(taken.getsockname()[1])
+        status, _, said = granian('serve', '--port', port, '--interface', 'asgi', 'main:app')
+
+    assert (status, said) == (1, f'listeners[0].bind: 127.0.0.1:{port}: already in use by another process\n')
 
 
 def test_file_that_is_not_there_is_a_fault_of_the_flag(granian):
