@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 SECRET_NAMES = frozenset(
     {b'cookie', b'authorization', b'proxy-authorization', b'x-api-key', b'x-csrf-token', b'x-xsrf-token'}
 )
+# Of no use to remember: a new value comes with nearly every request.
+FLEETING_NAMES = frozenset(
+    {
+        b'x-request-id', b'x-correlation-id', b'traceparent', b'tracestate', b'x-amzn-trace-id', b'x-b3-traceid',
+        b'x-b3-spanid', b'x-cloud-trace-context', b'cf-ray', b'x-forwarded-for', b'x-real-ip', b'forwarded',
+        b'content-md5', b'digest', b'if-none-match', b'if-modified-since', b'if-match', b'if-range', b'range', b'date',
+        b'idempotency-key', b'sec-websocket-key',
+    }
+)  # fmt: skip
 # New lines that one connection may add at once, and per head whose lines are mostly known.
 CREDIT_MAX = 32
 CREDIT_PER_HEAD = 1
@@ -87,6 +96,12 @@ class LineReader:
         # Without a colon it is no field, however well its name is known.
         name = (colon and _recent_name(sent_name)) or _name(sent_name, colon)
         field = (name, field_value(value))
+        if name not in FLEETING_NAMES:
+            self._remember(line, field)
+        return field
+
+    def _remember(self, line: bytes, field: Field) -> None:
+        name = field[0]
         if name in SPECIAL_NAMES:
             self.specials.append(field)
             _special_lines.keep(line, field, len(line))
@@ -95,7 +110,6 @@ class LineReader:
         elif self._credit > 0:
             self._credit -= 1
             _lines.keep(line, field, len(line))
-        return field
 
 
 def _split_plain(lines: list[bytes]) -> Fields | None:
