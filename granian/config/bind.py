@@ -15,6 +15,8 @@ from granian.config.values import Given, show
 
 _HOST_NAME = re.compile(r'(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*\.?')
 _PORT_MAX = 65535
+# A descriptor is a C int, a port less.
+_DIGITS_MAX = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def parse_bind(value: object) -> Bind:
     if head == 'systemd' and (rest or not colon):
         return Bind('systemd', name=rest)
     if head == 'fd' and colon:
-        if not (rest.isascii() and rest.isdigit()):
+        if not (rest.isascii() and rest.isdigit() and len(rest) < _DIGITS_MAX):
             raise ValueError(f"{show(value)} names no descriptor; write its number, like 'fd:3'")
         return Bind('fd', fd=int(rest))
     return _tcp(str(value))
@@ -105,6 +107,6 @@ def _host(host: str, *, bracketed: bool) -> str:
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise ValueError(f'{text!r} is not a port number')
-    if int(text) > _PORT_MAX:
+    if len(text) > _DIGITS_MAX or int(text) > _PORT_MAX:
         raise ValueError(f'port {text} is over {_PORT_MAX}')
     return int(text)

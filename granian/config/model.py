@@ -162,7 +162,7 @@ class Listener(Section):
     ] = Bind('tcp', host='127.0.0.1', port=8000)
     backlog: Annotated[
         Whole,
-        Field(ge=128, description='Connections that the kernel queues before they are accepted.', examples=[2048]),
+        Field(ge=128, le=2**31 - 1, description='Connections that the kernel queues.', examples=[2048]),
         Flag('--backlog', 'Connections that the kernel queues'),
     ] = 1024
     http: Annotated[

@@ -219,7 +219,7 @@ def _variables(values: Mapping[str, str], origins: Mapping[str, Origin], cwd: Pa
 
 def _nested_name(name: str) -> Named | None:
     parts = name.removeprefix(PREFIX).lower().split('__')
-    if not all(parts):
+    if not all(parts) or parts[0].isdigit():
         return None
     path: KeyPath = tuple(int(part) if part.isascii() and part.isdigit() else part for part in parts)
     is_section = table_at(path) is not None or is_table_list(path)
@@ -277,7 +277,9 @@ def _read_setting(setting: str, layer: Layer, cwd: Path, seen: _Seen) -> None:
 def _setting_path(key: str) -> KeyPath:
     """`listeners[0].bind` and `listeners.0.bind` alike."""
     parts = key.replace('[', '.').replace(']', '').split('.')
-    return tuple(int(part) if part.isascii() and part.isdigit() else part for part in parts) if all(parts) else ()
+    if not all(parts) or parts[0].isdigit():
+        return ()
+    return tuple(int(part) if part.isascii() and part.isdigit() else part for part in parts)
 
 
 def _setting_value(text: str) -> Any:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _NOWHERE = Place(Spot(0, 0), Spot(0, 0))
 
+NO_ITEMS = 'is not a list: it has no items'
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -108,12 +110,23 @@ def merge(low: Node | None, high: Node, path: KeyPath, faults: list[Fault]) -> N
 
 def gather(first: Node | None, second: Node, faults: list[Fault], path: KeyPath = ()) -> Node:
     """Both of one source: as `merge`, but items stay items, to be merged into the list of a source below."""
-    if first is None or type(first.value) is not type(second.value):
-        return merge(first, second, path, faults) if first is not None and isinstance(first.value, list) else second
+    if first is None:
+        return second
+    if type(first.value) is not type(second.value):
+        return _replaced(first, second, faults, path)
     if isinstance(second.value, Items):
         return Node(Items(_gathered(first.value.by_index, second.value.by_index, faults, path)), second.origin)
     if isinstance(second.value, dict):
         return Node(_gathered(first.value, second.value, faults, path), second.origin)
+    return second
+
+
+def _replaced(first: Node, second: Node, faults: list[Fault], path: KeyPath) -> Node:
+    """Two shapes for one key in one source."""
+    if isinstance(second.value, Items):
+        return merge(first, second, path, faults)
+    if isinstance(first.value, Items) and not isinstance(second.value, list):
+        faults.append(first.origin.fault(key_text(path), NO_ITEMS))
     return second
 
 
@@ -123,6 +136,7 @@ def _gathered(first: dict[Any, Node], second: dict[Any, Node], faults: list[Faul
 
 def _merge_items(low: Node | None, high: Node, path: KeyPath, faults: list[Fault]) -> Node:
     if low is not None and not isinstance(low.value, list):
+        faults.append(high.origin.fault(key_text(path), NO_ITEMS))
         return low
     items: list[Node] = [] if low is None else list(low.value)
     for index, node in sorted(high.value.by_index.items()):

@@ -98,6 +98,8 @@ def _choice(value: object) -> object:
 def _text(value: object) -> object:
     if not isinstance(value, str):
         raise ValueError(f'{show(value)} is not text; write it in quotes')
+    if '\0' in value:
+        raise ValueError('must not hold a NUL character')
     return str(value)
 
 

@@ -59,7 +59,7 @@ def duration_s(value: object) -> float:
         return float(value)
     if not isinstance(value, str):
         raise ValueError(f'{show(value)} is not a duration: give seconds, or text like "1m30s" or "250ms"')
-    if _NUMBER.fullmatch(value):
+    if _NUMBER.fullmatch(value) and math.isfinite(float(value)):
         return float(value)
     if (match := _DURATION.fullmatch(value)) is None:
         raise ValueError(f'{show(value)} is not a valid duration; write it like 30s, 1m30s or 250ms')

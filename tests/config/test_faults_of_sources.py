@@ -171,6 +171,24 @@ environment GRANIAN_LISTENERS__2__BIND: listeners[2]: there is no such item: the
 1 variable has faults; nothing was started""",
     ),
     (
+        'variable-item-of-what-is-no-list',
+        '[server]\nworkers = 2\n',
+        {'GRANIAN_SERVER__0': '{}', 'GRANIAN_0__1': 'x'},
+        {},
+        (
+            'environment GRANIAN_0__1: unknown variable\n'
+            'environment GRANIAN_SERVER__0: server: is not a list: it has no items\n'
+            '2 variables have faults; nothing was started'
+        ),
+    ),
+    (
+        'variable-item-and-key-of-one-section',
+        '',
+        {'GRANIAN_SERVER__0': '{}', 'GRANIAN_SERVER__WORKERS': '2'},
+        {},
+        'environment GRANIAN_SERVER__0: server: is not a list: it has no items\n1 variable has faults; nothing was started',
+    ),
+    (
         'variable-bad-JSON',
         '',
         {'GRANIAN_HTTP1': '{keep_alive: false}'},
