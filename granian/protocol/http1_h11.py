@@ -198,13 +198,14 @@ class Http1H11:
         """What the input holds of the body, whether that was the end of it, and its trailers. Raises Refusal."""
         start = self._pos
         if self._gate is None:
-            self._pos = min(start + self._body_left, len(self._data))
-            self._body_left -= self._pos - start
+            data = self._data[start : start + self._body_left]
+            self._pos += len(data)
+            self._body_left -= len(data)
             ends = self._body_left == 0
         else:
-            self._pos = self._gate.passed(self._data, start)
+            data, self._pos = self._gate.passed(self._data, start)
             ends = self._gate.ended
-        body, ended, trailers = self._feed(self._data[start : self._pos])
+        body, ended, trailers = self._feed(data)
         if ended is not ends:
             # h11 and the gate found different ends. Neither can be trusted.
             raise Refusal(400, 'bad framing')

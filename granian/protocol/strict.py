@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from granian.protocol.chunked import CHUNK_LINE_BYTES_MAX, chunk_size
@@ -10,6 +11,8 @@ from granian.protocol.requests import FIELD_BYTES, check_trailers, plain_field
 
 if TYPE_CHECKING:
     from granian.protocol.limits import Http1Limits
+
+_bad_white_space = re.compile(rb'\A([0-9A-Fa-f]+)[ \t]+;')
 
 SIZE, DATA, DATA_END, TRAILERS = 'size', 'data', 'data end', 'trailers'
 
@@ -24,7 +27,7 @@ def check_lines(block: bytes) -> None:
 
 
 class ChunkGate:
-    """Follows the chunked coding of one body and lets pass what is strictly formed, as it was sent."""
+    """Follows the chunked coding of one body and lets pass what is strictly formed."""
 
     __slots__ = ('_left', '_limits', '_scanned', '_state', '_total', 'ended')
 
@@ -37,15 +40,22 @@ class ChunkGate:
         self._scanned = 0
         self.ended = False
 
-    def passed(self, data: bytes, pos: int) -> int:
-        """The position up to which data[pos:] is well formed; what is behind it needs more input. Raises Refusal."""
+    def passed(self, data: bytes, pos: int) -> tuple[bytes, int]:
+        """The well-formed start of data[pos:], and the position after it: the rest needs more input. Raises Refusal.
+
+        It is as it was sent but for the bad white space a recipient has to remove (RFC 9112 7.1.1).
+        """
         step = {SIZE: self._size, DATA: self._data, DATA_END: self._data_end, TRAILERS: self._trailers}
+        pieces: list[bytes] = []
         while pos < len(data) and not self.ended:
+            sizes = self._state is SIZE
             after = step[self._state](data, pos)
             if after == pos:
                 break
+            piece = data[pos:after]
+            pieces.append(_bad_white_space.sub(rb'\1;', piece, count=1) if sizes else piece)
             pos = after
-        return pos
+        return b''.join(pieces), pos
 
     def _size(self, data: bytes, pos: int) -> int:
         end = data.find(b'\r\n', pos, pos + CHUNK_LINE_BYTES_MAX + 2)
