@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from granian.errors import BindError
-from granian.process import inherited, unix_socket
+from granian.process import inherited, syn_filter, unix_socket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,6 +45,8 @@ class Bound:
     listener: int
     address: tuple[str, int | None]
     sockets: tuple[socket.socket, ...]
+    # Ours to shut; one that we were given may go on after us.
+    owned: bool = True
     file: unix_socket.SocketFile | None = None
 
     @property
@@ -75,6 +77,18 @@ class Sockets:
             for sock in bound.sockets:
                 if sock is not mine:
                     sock.close()
+
+    def refuse_more(self) -> None:
+        """Let the workers accept what is queued, and nobody else connect."""
+        for bound in self.bound:
+            if sys.platform == 'linux' and bound.owned:
+                for sock in bound.sockets:
+                    if sock.family == socket.AF_UNIX:
+                        # A shut Unix socket refuses but still hands out its queue; TCP would reset the queue instead.
+                        sock.shutdown(socket.SHUT_RD)
+                    else:
+                        syn_filter.attach(sock)
+        self.close()
 
     def close(self) -> None:
         """Stop listening, as far as this process is concerned. What the workers hold goes on."""
@@ -129,9 +143,9 @@ def _bind(number: int, want: Wanted, slots: int, descriptors: inherited.SystemdD
             return _bind_tcp(number, want, slots)
         if want.bind.kind == 'unix':
             sock, file = unix_socket.listen(str(want.bind.path), want.backlog, want.permissions)
-            return [Bound(number, (file.path, None), (sock,), file)]
+            return [Bound(number, (file.path, None), (sock,), file=file)]
         taken = descriptors.take(want.bind.name) if want.bind.kind == 'systemd' else [inherited.adopt(want.bind.fd)]
-        return [Bound(number, inherited.address_of(sock), (sock,)) for sock in taken]
+        return [Bound(number, inherited.address_of(sock), (sock,), owned=False) for sock in taken]
 
 
 @contextlib.contextmanager

@@ -234,7 +234,7 @@ class Supervisor:
     def _stop(self) -> None:
         self._stopping = True
         # First of all our own copies: while one is open, clients connect to nobody.
-        self._sockets.close()
+        self._sockets.refuse_more()
         self._kill_at_s = time.monotonic() + self._settings.kill_after_s
         for pid in self._children:
             os.kill(pid, signal.SIGTERM)
