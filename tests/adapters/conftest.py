@@ -1,0 +1,3 @@
+from tests.helpers.serving import engine, loop, pytest_pyfunc_call, serve
+
+__all__ = ['engine', 'loop', 'pytest_pyfunc_call', 'serve']
