@@ -54,7 +54,7 @@ class Exchange:
     """
 
     __slots__ = (
-        '_chunks', '_engine', '_stream', '_waiters',
+        '_chunks', '_engine', '_stream', '_told_continue', '_waiters',
         'body_ended', 'carrier', 'done', 'gone', 'head', 'lost', 'started', 'started_at_s', 'status', 'trailers',
     )  # fmt: skip
 
@@ -78,6 +78,7 @@ class Exchange:
         self.status = 0
         self.trailers: Fields = []
         self.started_at_s = 0.0
+        self._told_continue = False
         self._waiters: list[asyncio.Future[None]] = []
 
     # ── the request's body ───────────────────────────────────────────────────────────────────────────────────────
@@ -105,7 +106,8 @@ class Exchange:
                 return b''
             if self.gone or self.done:
                 raise ClientDisconnected('the request body was cut off')
-            if self.head.expects_continue and not self.started:
+            if self.head.expects_continue and not (self._told_continue or self.started):
+                self._told_continue = True
                 self._engine.inform(self._stream, 100)
                 self.carrier.flush()
             await self.changed()
@@ -185,7 +187,12 @@ class Exchange:
         """Return after the next thing that happens to this exchange."""
         waiter: asyncio.Future[None] = self.carrier.loop.create_future()
         self._waiters.append(waiter)
-        await waiter
+        try:
+            await waiter
+        finally:
+            # Cancelled: some applications ask for a moment only, again and again.
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
 
     # ── what its connection tells it ─────────────────────────────────────────────────────────────────────────────
 
