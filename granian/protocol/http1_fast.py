@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING
 from granian.errors import FlowError, InvalidResponse
 from granian.protocol.chunked import ChunkedDecoder
 from granian.protocol.contract import CHUNKED, Fields, Refusal, RequestHead
-from granian.protocol.lines import LineReader
-from granian.protocol.requests import (
-    LINE_BYTES_MORE,
-    check_partial_head,
-    head_too_large,
-    request_head,
-    split_request_line,
-)
+from granian.protocol.heads import HeadReader
+from granian.protocol.requests import check_partial_head, head_too_large
 from granian.protocol.responses import (
     field_lines,
     interim_fields,
@@ -48,9 +42,10 @@ class Http1Fast:
     """One HTTP/1.x connection. See `contract.Engine`."""
 
     __slots__ = (
-        '_awaits_continue', '_body_left', '_chunks', '_close', '_data', '_draining', '_head', '_head_at', '_last_data',
-        '_last_head', '_lines', '_owed', '_pos', '_reading', '_receiving', '_response_left', '_scanned', '_silent', '_unread',
-        'broken', 'closing', 'defaults', 'events', 'limits', 'output', 'paused', 'pending', 'phase', 'stream',
+        '_awaits_continue', '_body_left', '_chunks', '_close', '_data', '_draining', '_head', '_head_at',
+        '_heads', '_last_data', '_last_head', '_owed', '_pos', '_reading', '_receiving', '_response_left',
+        '_scanned', '_silent', '_unread', 'broken', 'closing', 'defaults', 'events', 'limits', 'output',
+        'paused', 'pending', 'phase', 'stream',
     )  # fmt: skip
 
     def __init__(self, limits: Http1Limits, defaults: ResponseDefaults, events: EngineEvents) -> None:
@@ -66,7 +61,7 @@ class Http1Fast:
         # Input that waits: from _pos on. Up to _scanned it holds no end of a head.
         self._data = b''
         self._pos = self._scanned = self._head_at = 0
-        self._lines = LineReader()
+        self._heads = HeadReader(limits)
         self._head = self._last_head = _NO_REQUEST
         self._last_data = b''
         self._chunks: ChunkedDecoder | None = None
@@ -125,15 +120,7 @@ class Http1Fast:
         after = self._pos = end + 4
         if after - start > self.limits.head_bytes_max:
             raise head_too_large(data[start:after], self.limits)
-        lines = data[start:end].split(b'\r\n')
-        line = lines.pop(0)
-        if len(line) > self.limits.target_bytes_max + LINE_BYTES_MORE:
-            raise Refusal(414, 'target too long')
-        if len(lines) > self.limits.fields_max:
-            raise Refusal(431, 'too many fields')
-        reader = self._lines
-        fields = reader.fields(lines)
-        head = request_head(split_request_line(line), fields, reader.specials, self.limits)
+        head = self._heads.read(data[start:end])
         if head.content_length:
             self._begin_with_body(head)
             return True
@@ -215,7 +202,7 @@ class Http1Fast:
         owed, self._owed = self._owed, NOTHING
         self.closing = True
         if owed is ALL:
-            self.output.append(refusal_response(refusal, self.defaults))
+            self.output.append(refusal_response(refusal, self.defaults, to_head=self._head.method == 'HEAD'))
         # A body that ends by closing would look whole.
         self.broken = owed is REST and self._response_left is None
         if owed is not NOTHING:
@@ -268,7 +255,7 @@ class Http1Fast:
         self._data = b''
         self.closing = True
         self.phase = 'body'
-        self.output.append(refusal_response(refusal, self.defaults))
+        self.output.append(refusal_response(refusal, self.defaults, to_head=line.startswith(b'HEAD ')))
         self.events.on_refused(refusal, line)
 
     def refuse(self, status: int, reason: str) -> None:

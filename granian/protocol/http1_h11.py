@@ -262,7 +262,7 @@ class Http1H11:
         """The body of the current request broke its framing: answer if nothing was sent yet, and close."""
         began = self._owes_all or self._owes_rest
         if self._owes_all:
-            self.output.append(refusal_response(refusal, self.defaults))
+            self.output.append(refusal_response(refusal, self.defaults, to_head=self._head.method == 'HEAD'))
         # A body that ends by closing would look whole.
         self.broken = self._owes_rest and self._framing is UNTIL_CLOSE
         self._cut()
@@ -307,7 +307,7 @@ class Http1H11:
         self._data = b''
         self.closing = True
         self.phase = 'body'
-        self.output.append(refusal_response(refusal, self.defaults))
+        self.output.append(refusal_response(refusal, self.defaults, to_head=line.startswith(b'HEAD ')))
         self.events.on_refused(refusal, line)
 
     def refuse(self, status: int, reason: str) -> None:

@@ -82,6 +82,11 @@ class LineReader:
         self.specials = [field for field in fields if field[0] in SPECIAL_NAMES]
         return fields
 
+    def field(self, line: bytes) -> Field:
+        """The field of one line. Raises Refusal."""
+        self.specials = []
+        return _recent_line(line) or self._unseen(line)
+
     def _unseen(self, line: bytes) -> Field:
         field = _recent_special(line)
         if field is not None:

@@ -64,6 +64,31 @@ def request_head(
         head.keep_alive = limits.keep_alive
     else:
         _apply_specials(head, specials, limits)
+    _apply_target(head, target, limits)
+    return head
+
+
+def similar_head(
+    known: RequestHead, request_line: tuple[bytes, bytes, bytes], fields: Fields, limits: Http1Limits
+) -> RequestHead:
+    """As `request_head`, for fields of which the special ones are those of `known`. Raises Refusal."""
+    method, target, version = request_line
+    head = RequestHead()
+    head.method = _METHODS.get(method) or _method(method)
+    head.version = VERSIONS.get(version) or _version(version)
+    if head.version != known.version:
+        # The version has a say in all that the special fields decide.
+        return request_head(request_line, fields, [field for field in fields if field[0] in SPECIAL_NAMES], limits)
+    head.fields = fields
+    head.authority = known.authority
+    head.content_length = known.content_length
+    head.expects_continue = known.expects_continue
+    head.keep_alive = known.keep_alive
+    _apply_target(head, target, limits)
+    return head
+
+
+def _apply_target(head: RequestHead, target: bytes, limits: Http1Limits) -> None:
     if len(target) > limits.target_bytes_max:
         raise Refusal(414, 'target too long')
     if target.translate(None, TARGET_BYTES):
@@ -75,7 +100,6 @@ def request_head(
     head.path = (
         raw_path.decode('ascii') if b'%' not in raw_path else unquote_to_bytes(raw_path).decode('utf-8', 'replace')
     )
-    return head
 
 
 def check_partial_head(partial: bytes, scanned: int, limits: Http1Limits) -> None:

@@ -98,11 +98,11 @@ def is_length_free(status: int) -> bool:
     return status < 200 or status == 204
 
 
-def refusal_response(refusal: Refusal, defaults: ResponseDefaults) -> bytes:
-    """The whole answer to a refused request; the connection is closed after it."""
+def refusal_response(refusal: Refusal, defaults: ResponseDefaults, *, to_head: bool) -> bytes:
+    """The whole answer to a refused request, without its body if that was HEAD; the connection is closed after it."""
     body = f'{refusal.reason}\n'.encode()
     return b'%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n%b%b' % (
-        status_line(refusal.status), len(body), defaults.end, body,
+        status_line(refusal.status), len(body), defaults.end, b'' if to_head else body,
     )  # fmt: skip
 
 
