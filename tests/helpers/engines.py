@@ -54,6 +54,7 @@ class Seen:
     whole: bool = False
     gone: str | None = None
     replied: bool = False
+    informed: bool = False
 
     def summary(self) -> tuple[Any, ...]:
         """What must be the same for each engine and however the input was split."""
@@ -155,6 +156,7 @@ class Conversation:
     @property
     def responses(self) -> list[Response]:
         methods = [seen.method for seen in self.requests]
+        methods += ['HEAD' for _, line in self.recorder.refusals if line.startswith(b'HEAD ')]
         return read_responses(self.wire, methods, closed=self.engine.closing and not self.engine.broken)
 
     @property
