@@ -86,7 +86,10 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.blocked = False
-        self._time_phase()
+        if self._lingering:
+            self._arm(LINGER_S)
+        else:
+            self._time_phase()
         if self._exchange is not None:
             self._exchange.wake()
 
@@ -206,6 +209,7 @@ class Connection(asyncio.Protocol):
         if not self._paused:
             self._pause(True)
             self.deadline = NEVER
+            self._phase = 'idle'
             self.service.gate.wait(self._resume)
 
     def _resume(self) -> None:
@@ -224,15 +228,28 @@ class Connection(asyncio.Protocol):
         if self.engine.broken:
             self.cut()
         elif self.engine.phase == 'body' and transport.can_write_eof():
-            self._lingering = True
-            if self._paused:
-                self._pause(False)
-            transport.write_eof()
-            self._arm(LINGER_S)
+            self._linger()
         else:
-            transport.close()
-            self._unsent = transport.get_write_buffer_size()
-            self._arm(self.service.timeouts.write_s)
+            self._close_transport()
+
+    def _linger(self) -> None:
+        """Throw away what still comes, for a while."""
+        self._lingering = True
+        if self._paused:
+            self._pause(False)
+        try:
+            self._transport.write_eof()
+        except OSError:
+            # The peer has reset the connection, and asyncio has not noticed: it does not read after an end of file.
+            self._transport.abort()
+        else:
+            self._arm(self.service.timeouts.write_s if self.blocked else LINGER_S)
+
+    def _close_transport(self) -> None:
+        """Close once all is sent, for as long as the peer takes it."""
+        self._transport.close()
+        self._unsent = self._transport.get_write_buffer_size()
+        self._arm(self.service.timeouts.write_s)
 
     def cut(self) -> None:
         """Close by a reset: the client can tell that what it has is not whole."""
@@ -251,7 +268,7 @@ class Connection(asyncio.Protocol):
     def _time_phase(self) -> None:
         phase = self.engine.phase
         timeouts = self.service.timeouts
-        if phase == 'idle':
+        if phase == 'idle' and not self._paused:
             self._arm(DRAIN_IDLE_S if self.service.draining else timeouts.keep_alive_s)
         elif phase == 'busy' or self._paused:
             self.deadline = NEVER
@@ -268,7 +285,7 @@ class Connection(asyncio.Protocol):
         if self.blocked or transport.is_closing():
             self._check_write_progress()
         elif self._lingering or self.engine.phase == 'idle':
-            transport.close()
+            self._close_transport()
         else:
             self.engine.refuse(408, 'head too slow' if self.engine.phase == 'head' else 'body too slow')
             self._settle()
