@@ -6,7 +6,7 @@ Written once over `Choices`: hypothesis makes them where a smallest example is w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hypothesis import strategies as st
 
@@ -66,12 +66,28 @@ TRAILERS = [
     b'', b'X: y\r\n', b'X: y\r\nZ:\r\n', b'Content-Length: 5\r\n', b'Host: b\r\n', b' folded\r\n', b'X : y\r\n', b'X\r\n',
     b'X: y\n', b'Transfer-Encoding: x\r\n', b'X: y\r\n z\r\n', b'X: y\x00\r\n', b'GET / HTTP/1.1\r\n', b'\n', b'Cookie: a\r\n',
 ]  # fmt: skip
+# Of what similar heads are made, and what may stand in for a line of them.
+PLAIN_FIELDS = [
+    b'Accept: */*', b'User-Agent: x', b'Cookie: a=b', b'Connection: keep-alive', b'X: y', b'A: b: c', b'Authorization: x',
+    b'Expect: 100-continue', b'Connection: close',
+]  # fmt: skip
+CODING = b'Transfer-Encoding: chunked'
+FRAMING = [
+    CODING,
+    b'Content-Length: 0',
+    b'Content-Length: 5',
+    b'Content-Length: 6',
+    b'Content-Length: 5\r\nX: y',
+    b'\r\nX: y',
+]
 # What mutations put in.
 TOKENS = [
     b'\r\n', b'\n', b'\r', b' ', b'\t', b'\x00', b'\x0b', b':', b';', b',', b'0', b'5', b'\r\n\r\n', b'\n\n', b'\xff', b'\x7f', b'a',
     b'GET / HTTP/1.1\r\nHost: a\r\n\r\n', b'0\r\n\r\n', b'Transfer-Encoding: chunked\r\n', b'Content-Length: 5\r\n', b'"', b'\\',
     b'HTTP/1.1', b'\r\n ', b'chunked', b'\x85', b'\xa0', b'/', b'\r\r\n', b'Host: b\r\n',
 ]  # fmt: skip
+
+T = TypeVar('T')
 
 ALL_LIMITS = [
     LIMITS,
@@ -106,7 +122,7 @@ class Choices:
     def __init__(self, number: Callable[[int, int], int]) -> None:
         self.number = number
 
-    def pick(self, values: list[bytes]) -> bytes:
+    def pick(self, values: list[T]) -> T:
         return values[self.number(0, len(values) - 1)]
 
     def mostly(self, values: list[bytes], percent: int = 90) -> bytes:
@@ -143,6 +159,25 @@ def request(choices: Choices) -> bytes:
     return b'\r\n'.join([line, choices.mostly(HOSTS), *fields, *framing, b'', data])
 
 
+def similar_requests(choices: Choices) -> list[bytes]:
+    """Requests of one client: the same fields each time, in the same order, but for a line."""
+    fields = [choices.pick(PLAIN_FIELDS) for _ in range(choices.number(2, 5))]
+    framing, data = choices.pick(
+        [([], b''), ([b'Content-Length: 5'], b'hello'), ([CODING], b'5\r\nhello\r\n0\r\n\r\n')]
+    )
+    fields += framing
+    for line in (b'Host: a', b'X-Id: 0'):
+        fields.insert(choices.number(0, len(fields)), line)
+    changes = choices.number(0, len(fields) - 1) if choices.chance(50) else fields.index(b'X-Id: 0')
+    made = []
+    for number in range(choices.number(2, 6)):
+        lines = list(fields)
+        lines[changes] = choices.mostly([b'X-Id: %d' % number, *FIELDS, *HOSTS, *PLAIN_FIELDS, *FRAMING], 70)
+        line = b' '.join([choices.mostly(METHODS, 96), choices.mostly(TARGETS, 92), choices.mostly(VERSIONS, 96)])
+        made.append(b'\r\n'.join([line, *lines, b'', data]))
+    return made
+
+
 def mutated(choices: Choices, raw: bytes) -> bytes:
     for _ in range(choices.number(0, 2) if choices.chance(50) else 0):
         at, size = choices.number(0, len(raw)), choices.number(0, 3)
@@ -150,7 +185,10 @@ def mutated(choices: Choices, raw: bytes) -> bytes:
     return raw
 
 
-def cut(choices: Choices, raw: bytes) -> tuple[bytes, ...]:
+def cut(choices: Choices, parts: list[bytes]) -> tuple[bytes, ...]:
+    if choices.chance(40):
+        return tuple(filter(None, parts))
+    raw = b''.join(parts)
     if choices.chance(10) and len(raw) < 1000:
         return tuple(byte_by_byte(raw))
     places = sorted({choices.number(1, len(raw)) for _ in range(choices.number(0, 3))} - {len(raw)}) if raw else []
@@ -158,13 +196,16 @@ def cut(choices: Choices, raw: bytes) -> tuple[bytes, ...]:
 
 
 def make_input(choices: Choices, corpus: list[bytes]) -> Input:
-    raw = b''.join(request(choices) for _ in range(choices.number(1, 4)))
-    if choices.chance(20):
-        raw = (request(choices) if choices.chance(50) else b'') + choices.pick(corpus)
-    raw = mutated(choices, raw)
+    parts = [request(choices) for _ in range(choices.number(1, 4))]
+    if choices.chance(40):
+        parts = similar_requests(choices)
+    elif choices.chance(20):
+        parts = [request(choices) if choices.chance(50) else b'', choices.pick(corpus)]
+    at = choices.number(0, len(parts) - 1)
+    parts[at] = mutated(choices, parts[at])
     replies = ['whole', 'chunks', 'length', 'early', 'continue']
     return Input(
-        cut(choices, raw),
+        cut(choices, parts),
         ALL_LIMITS[choices.number(0, len(ALL_LIMITS) - 1)] if choices.chance(40) else LIMITS,
         replies[choices.number(0, len(replies) - 1)],
         choices.chance(50),
