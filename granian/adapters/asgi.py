@@ -134,6 +134,8 @@ class _Call:
         try:
             if kind == 'http.response.body':
                 body = message.get('body', b'')
+                if type(body) is not bytes:
+                    body = _as_bytes(body)
                 if self._state is BODY and self._response is not None and not message.get('more_body', False):
                     response, self._response = self._response, None
                     self._answer(response, body)
@@ -150,7 +152,7 @@ class _Call:
             raise ClientDisconnected('ASGI flow error: Transport closed') from exc
 
     def _send_start(self, message: dict[str, Any]) -> None:
-        if self._state is not HEAD:
+        if self._state is not HEAD or self._exchange.lost:
             raise self._out_of_order()
         status = message['status']
         if not isinstance(status, int):
@@ -165,10 +167,8 @@ class _Call:
         else:
             self._response = response
 
-    def _answer(self, response: ResponseHead, body: Any) -> None:
+    def _answer(self, response: ResponseHead, body: bytes) -> None:
         """The whole body came in one message: head and body leave together."""
-        if type(body) is not bytes:
-            body = _as_bytes(body)
         if self._announced:
             self._state = TRAILERS
             self._exchange.start(response)
@@ -177,13 +177,13 @@ class _Call:
             self._state = DONE
             self._exchange.respond(response, body)
 
-    async def _send_body(self, body: Any, *, more: bool) -> None:
+    async def _send_body(self, body: bytes, *, more: bool) -> None:
         if self._state is not BODY:
             raise self._out_of_order()
         exchange = self._exchange
         self._begin()
         if body or more:
-            exchange.write(_as_bytes(body))
+            exchange.write(body)
             if exchange.carrier.blocked:
                 await exchange.writable()
         if not more:
