@@ -77,3 +77,12 @@ def test_an_own_auto_is_what_auto_means():
     registry = LoopRegistry()
     registry.register('auto')(asyncio.new_event_loop)
     assert registry.choose('auto') == 'auto'
+
+
+def test_upstreams_import_path_gives_the_registry():
+    import granian.loops
+    from granian import loops as imported
+
+    assert imported is loops
+    assert granian.loops is loops
+    assert 'asyncio' in imported
