@@ -72,6 +72,8 @@ class Serving:
             keep: dict[str, Any] = {'cleanup_socket': False} if _cleans_up(self._loop) else {}
             server = await self._loop.create_unix_server(connection, sock=sock, backlog=listener.backlog, **keep)
         else:
+            # Accepted sockets inherit it. asyncio sets it only where the socket's `proto` says TCP, which 0 does not.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             server = await self._loop.create_server(connection, sock=sock, backlog=listener.backlog)
         self._servers.append(server)
         return service
