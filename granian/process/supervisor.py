@@ -6,6 +6,7 @@ import atexit
 import gc
 import logging
 import os
+import select
 import selectors
 import signal
 import sys
@@ -98,10 +99,14 @@ class Supervisor:
         for key, _ in ready:
             if isinstance(key.data, Child):
                 self._read_reports(key.data)
-        for number in self._signals.read():
-            self._on_signal(number)
+        self._take_signals()
         if self._kill_at_s is not None and time.monotonic() >= self._kill_at_s:
             self._kill_all('Killing %s after it refused to gracefully stop')
+
+    def _take_signals(self) -> None:
+        # Requests to stop first: a death that came with one is no surprise.
+        for number in sorted(self._signals.read(), key=lambda number: number not in STOP):
+            self._on_signal(number)
 
     def _on_signal(self, number: int) -> None:
         if number in STOP:
@@ -189,10 +194,25 @@ class Supervisor:
     # Ending
 
     def _reap(self) -> None:
+        ended = self._ended()
+        if not self._stopping and any(child.ready and code == 0 for child, code in ended):
+            self._await_own_signal()
+        for child, code in ended:
+            self._on_end(child, code)
+
+    def _ended(self) -> list[tuple[Child, int]]:
+        """Children that are gone, with their exit codes; they are no longer among `_children`."""
+        ended = []
         for pid in list(self._children):
-            ended, status = os.waitpid(pid, os.WNOHANG)
-            if ended:
-                self._on_end(self._children[pid], os.waitstatus_to_exitcode(status))
+            found, status = os.waitpid(pid, os.WNOHANG)
+            if found:
+                ended.append((self._children.pop(pid), os.waitstatus_to_exitcode(status)))
+        return ended
+
+    def _await_own_signal(self) -> None:
+        # A worker ended as if told to: a Ctrl-C goes to the whole group and may reach, and end, a worker before us.
+        if select.select([self._signals], [], [], SAME_REQUEST_S)[0]:
+            self._take_signals()
 
     def _on_end(self, child: Child, code: int) -> None:
         self._read_reports(child)
@@ -218,7 +238,6 @@ class Supervisor:
             self._start(child.slot, is_replacement=True)
 
     def _drop(self, child: Child) -> None:
-        del self._children[child.pid]
         if child.reports != -1:
             # Something it started still holds the other end.
             self._selector.unregister(child.reports)

@@ -6,12 +6,13 @@ import os
 import re
 import signal
 import socket
+import sys
 import time
 
 import psutil
 import pytest
 
-from tests.helpers.server import launch, run_to_end, running_server
+from tests.helpers.server import Server, launch, run_to_end, running_server, server_environment
 
 APP = """
 import asyncio, os
@@ -212,6 +213,27 @@ def test_the_same_request_to_stop_sent_twice_stays_graceful(project):
         (project / 'fifo').write_bytes(b'finished')
         assert slow.getresponse().read() == b'finished'
         assert server.wait_ended() == 0
+
+
+@pytest.mark.parametrize('attempt', range(5))
+def test_an_interrupt_of_the_terminal_reaches_all_processes_and_is_one_clean_stop(project, attempt):
+    command = [sys.executable, '-m', 'granian', '--interface', 'asgi', '--port', '0', '--workers', '3', 'main:app']
+    server = Server(command, cwd=project, env=server_environment(), own_group=True)
+    with contextlib.ExitStack() as stack:
+        stack.callback(server.kill_all)
+        server.wait_ready()
+        os.killpg(server.pid, signal.SIGINT)
+        assert server.wait_ended() == 0
+        stack.pop_all()
+    assert len([line for line in server.lines if line.startswith('lifespan.shutdown')]) == 3
+    assert 'Unexpected' not in server.log
+
+
+def test_a_worker_that_somebody_else_stops_is_a_dead_worker(project):
+    with serving(project, status=1) as server:
+        os.kill(server.worker_pids()[0], signal.SIGTERM)
+        server.wait_for('Unexpected exit from worker-1: exited with status 0')
+        assert server.wait_ended() == 1
 
 
 def test_a_dead_worker_ends_the_server_with_status_1(project):

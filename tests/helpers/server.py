@@ -37,7 +37,13 @@ class Server:
     """One server process. `lines` is all it has printed so far, standard output and error together."""
 
     def __init__(
-        self, command: Sequence[str], *, cwd: Path | str | None, env: Mapping[str, str], pass_fds: Sequence[int] = ()
+        self,
+        command: Sequence[str],
+        *,
+        cwd: Path | str | None,
+        env: Mapping[str, str],
+        pass_fds: Sequence[int] = (),
+        own_group: bool = False,
     ) -> None:
         self.lines: list[str] = []
         self._grown = threading.Condition()
@@ -46,6 +52,7 @@ class Server:
             command,
             cwd=cwd,
             pass_fds=pass_fds,
+            start_new_session=own_group,
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
