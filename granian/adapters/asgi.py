@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,7 @@ class AsgiAdapter:
         self.extensions = {**EXTENSIONS, 'http.response.debug': {}} if debug else EXTENSIONS
 
     def handle(self, exchange: Exchange) -> Coroutine[Any, Any, None]:
-        """A coroutine that lets the application answer. It raises nothing but cancellation."""
+        """A coroutine that lets the application answer. It raises nothing."""
         return _Call(self, exchange).run()
 
 
@@ -69,15 +70,13 @@ class _Call:
         exchange = self._exchange
         try:
             await adapter.application(self._scope(), self.receive, self.send)
-        except (Exception, SystemExit) as exc:
+        except (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError) as exc:
+            # One request ends no worker.
             self._log_failure(exc)
-        except BaseException:
-            # Cancelled: the worker is stopping.
-            exchange.abort()
-            raise
-        if not exchange.done:
-            if not exchange.lost and not exchange.gone and self._state is not DONE:
+        else:
+            if not exchange.done and not exchange.gone and self._state is not DONE:
                 logger.error('Application callable returned without a whole response')
+        if not exchange.done:
             exchange.fail()
 
     def _scope(self) -> dict[str, Any]:
@@ -106,6 +105,8 @@ class _Call:
     def _log_failure(self, exc: BaseException) -> None:
         if self._exchange.gone and _stems_from_disconnect(exc):
             logger.debug('Application stopped: the client is gone')
+        elif self._exchange.done and isinstance(exc, asyncio.CancelledError):
+            logger.debug('Application stopped: cancelled')
         else:
             logger.error('Application callable raised an exception', exc_info=exc)
 

@@ -183,7 +183,9 @@ async def test_all_kinds_of_bytes_are_a_body(serve, data, more):
 
 
 @one_loop
-@pytest.mark.parametrize('headers', [[[b'X-A', b'b']], ((b'X-A', b'b'),), {(b'X-A', b'b')}, [(b'X-A', bytearray(b'b'))]])
+@pytest.mark.parametrize(
+    'headers', [[[b'X-A', b'b']], ((b'X-A', b'b'),), {(b'X-A', b'b')}, [(b'X-A', bytearray(b'b'))]]
+)
 async def test_all_kinds_of_iterables_are_headers(serve, headers):
     async def app(scope, receive, send):
         await answer(send, headers=headers)

@@ -204,8 +204,8 @@ def _unix_socket(path: Path) -> socket.socket:
     return sock
 
 
-class asyncio_timeout:  # noqa: N801  (asyncio.timeout is there from Python 3.11 on)
-    """`async with`: fail the test after so many seconds."""
+class asyncio_timeout:
+    """`async with`: fail the test after so many seconds (asyncio.timeout is there from Python 3.11 on)."""
 
     def __init__(self, after_s: float) -> None:
         self._after_s = after_s
@@ -214,7 +214,7 @@ class asyncio_timeout:  # noqa: N801  (asyncio.timeout is there from Python 3.11
         task = asyncio.current_task()
         self._timer = asyncio.get_running_loop().call_later(self._after_s, task.cancel)
 
-    async def __aexit__(self, kind: Any, *_: object) -> None:
+    async def __aexit__(self, kind: object, *_: object) -> None:
         self._timer.cancel()
         if kind is asyncio.CancelledError:
             raise AssertionError(f'not within {self._after_s} s')
@@ -252,7 +252,9 @@ class Client:
     async def send(self, data: bytes) -> None:
         await asyncio.wait_for(self._loop.sock_sendall(self.sock, data), PATIENCE_S)
 
-    async def get(self, path: str = '/', *fields: str, method: str = 'GET', version: str = '1.1', body: bytes = b'') -> None:
+    async def get(
+        self, path: str = '/', *fields: str, method: str = 'GET', version: str = '1.1', body: bytes = b''
+    ) -> None:
         """Send a request; with a body, its length is added."""
         lines = [f'{method} {path} HTTP/{version}', 'Host: test', *fields]
         if body:
