@@ -178,6 +178,20 @@ def similar_requests(choices: Choices) -> list[bytes]:
     return made
 
 
+def strange_requests(choices: Choices) -> list[bytes]:
+    """Requests of which every field is new: an engine may stop to look for what it knows."""
+    made = []
+    for _ in range(choices.number(3, 6)):
+        lines = [b'X-%d: %d' % (choices.number(0, 99), choices.number(0, 10**9)) for _ in range(choices.number(8, 20))]
+        framing, data = body(choices) if choices.chance(30) else ([], b'')
+        odd = [choices.pick(FIELDS)] if choices.chance(20) else []
+        for line in (choices.mostly(HOSTS, 97), *odd, *framing):
+            lines.insert(choices.number(0, len(lines)), line)
+        lines = [mutated(choices, line) if choices.chance(1) else line for line in lines]
+        made.append(b'\r\n'.join([b'GET / HTTP/1.1', *lines, b'', data]))
+    return made
+
+
 def mutated(choices: Choices, raw: bytes) -> bytes:
     for _ in range(choices.number(0, 2) if choices.chance(50) else 0):
         at, size = choices.number(0, len(raw)), choices.number(0, 3)
@@ -199,6 +213,8 @@ def make_input(choices: Choices, corpus: list[bytes]) -> Input:
     parts = [request(choices) for _ in range(choices.number(1, 4))]
     if choices.chance(40):
         parts = similar_requests(choices)
+    elif choices.chance(20):
+        parts = strange_requests(choices)
     elif choices.chance(20):
         parts = [request(choices) if choices.chance(50) else b'', choices.pick(corpus)]
     at = choices.number(0, len(parts) - 1)
