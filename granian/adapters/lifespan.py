@@ -42,7 +42,7 @@ class Lifespan:
             return
         scope = {'type': 'lifespan', 'asgi': {'version': '3.0', 'spec_version': '2.3'}, 'state': self.state}
         await self._events.put({'type': 'lifespan.startup'})
-        self._task = asyncio.ensure_future(self._application(scope, self._receive, self._send))
+        self._task = asyncio.ensure_future(self._run(scope))
         await self._until_reached()
         if self._phase == 'failed':
             await self._end_task()
@@ -53,6 +53,10 @@ class Lifespan:
         if self._phase == 'starting':
             self._not_supported(self._task)
             self._task = None
+
+    async def _run(self, scope: dict[str, Any]) -> None:
+        # Within the task, so that what cannot be called, or awaited, is like any other exception.
+        await self._application(scope, self._receive, self._send)
 
     def _not_supported(self, task: asyncio.Task[None]) -> None:
         """The application came to its end without an answer to `lifespan.startup`."""
