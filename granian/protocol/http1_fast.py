@@ -120,7 +120,7 @@ class Http1Fast:
         after = self._pos = end + 4
         if after - start > self.limits.head_bytes_max:
             raise head_too_large(data[start:after], self.limits)
-        head = self._heads.read(data[start:end])
+        head = self._heads.read(data[start : end + 2])
         if head.content_length:
             self._begin_with_body(head)
             return True

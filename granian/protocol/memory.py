@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from typing import Generic, TypeVar
 
 V = TypeVar('V')
 
@@ -30,14 +27,6 @@ class Memory(Generic[V]):
         if value is not None:
             self._put(key, value)
         return value
-
-    def recall_all(self, keys: Iterable[object]) -> int:
-        """Make those of `keys` recent again that the older generation knows. How many they were."""
-        known = 0
-        for key in keys:
-            if key in self._older and self.recall(key) is not None:
-                known += 1
-        return known
 
     def keep(self, key: object, value: V, key_bytes: int) -> None:
         """Remember, unless the key is too large to be worth it."""

@@ -24,6 +24,8 @@ is_authority = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]+\]|\[v[0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+,;=:]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+)"
     rb'(?::[0-9]{0,5})?'
 ).fullmatch
+# Nearly all of them, sooner found.
+_is_plain_host = re.compile(rb'[A-Za-z0-9.\-]+(?::[0-9]{1,5})?').fullmatch
 _absolute_form = re.compile(rb'(?i:https?)://([^/?]*)(.*)', re.DOTALL).fullmatch
 _version_form = re.compile(rb'HTTP/[0-9]\.[0-9]').fullmatch
 _only_digits = re.compile(rb'[0-9]{1,19}').fullmatch
@@ -224,7 +226,7 @@ def _apply_specials(head: RequestHead, specials: Sequence[Field], limits: Http1L
         if head.version == '1.1' and limits.require_host:
             raise Refusal(400, 'missing Host')
     elif not _known_host(host):
-        if is_authority(host):
+        if _is_plain_host(host) or is_authority(host):
             _hosts.keep(host, True, len(host))
         elif host or limits.require_host:
             raise Refusal(400, 'bad Host')
