@@ -15,6 +15,7 @@ from granian.protocol.requests import (
     LINE_BYTES_MORE,
     SPECIAL_NAMES,
     TOKEN,
+    field_value,
     plain_field,
     request_head,
     similar_head,
@@ -46,7 +47,7 @@ class HeadReader:
     """Turns whole heads into RequestHeads."""
 
     __slots__ = (
-        '_after', '_before', '_comparisons', '_known', '_last_block', '_limits', '_line_bytes_max', '_prefix', '_suffix',
+        '_after', '_before', '_comparisons', '_known', '_last_block', '_limits', '_line_bytes_max', '_name', '_name_sent', '_prefix', '_suffix',
     )  # fmt: skip
 
     def __init__(self, limits: Http1Limits) -> None:
@@ -56,7 +57,7 @@ class HeadReader:
         self._last_block = b''
         # The head that others are recognised by, and its fields before and after the line that changes.
         self._known: RequestHead | None = None
-        self._prefix = self._suffix = b''
+        self._prefix = self._suffix = self._name_sent = self._name = b''
         self._before: Fields = []
         self._after: Fields = []
 
@@ -74,7 +75,10 @@ class HeadReader:
 
     def _similar(self, known: RequestHead, request_line: bytes, line: bytes) -> RequestHead:
         self._comparisons = COMPARISONS_MAX
-        field = plain_field(line)
+        if line.startswith(self._name_sent):
+            field = (self._name, field_value(line[len(self._name_sent) :]))
+        else:
+            field = plain_field(line)
         fields = [*self._before, field, *self._after]
         if field[0] in SPECIAL_NAMES:
             specials = [special for special in fields if special[0] in SPECIAL_NAMES]
@@ -103,6 +107,9 @@ class HeadReader:
         if len(changed) > 1 or head.fields[at][0] in SPECIAL_NAMES:
             return
         self._known = head
+        # The name as it is sent, with its colon.
+        self._name_sent = lines[at][: len(head.fields[at][0]) + 1]
+        self._name = head.fields[at][0]
         self._prefix = b'\r\n'.join([b'', *lines[:at], b''])
         self._suffix = b'\r\n'.join([b'', *lines[at + 1 :], b''])
         self._before, self._after = head.fields[:at], head.fields[at + 1 :]

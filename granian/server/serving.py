@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 import sys
@@ -26,6 +27,9 @@ logger = logging.getLogger('_granian')
 
 # After the drain's end: how long applications that were cancelled may take to notice.
 CANCEL_S = 1.0
+ACCEPT_TURNS = 3
+# EINVAL: a Unix socket that the supervisor has shut for newcomers.
+NONE_LEFT_ERRNOS = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.EINVAL})
 
 
 def engine_class(name: str) -> Callable[..., Engine]:
@@ -98,6 +102,9 @@ class Serving:
             server.close()
             for taken in accepted:
                 await self._loop.connect_accepted_socket(partial(Connection, service), taken)
+        # asyncio makes the connection of a socket it has accepted itself some turns later.
+        for _ in range(ACCEPT_TURNS):
+            await asyncio.sleep(0)
 
     async def _cut(self) -> None:
         logger.warning(
@@ -118,13 +125,15 @@ class Serving:
 
 def _accept_all(sock: socket.socket) -> list[socket.socket]:
     """The connections whose handshake the kernel has already done: closing the listener would reset them."""
-    # A queue of one: newcomers wait, and are refused when the socket closes, rather than lost.
-    sock.listen(0)
     accepted = []
     while True:
         try:
             accepted.append(sock.accept()[0])
-        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+        except ConnectionAbortedError:
+            continue
+        except OSError as exc:
+            if exc.errno not in NONE_LEFT_ERRNOS:
+                logger.warning('Connections left unaccepted: %s', exc)
             return accepted
 
 
