@@ -13,6 +13,8 @@ from granian.server.deadlines import NEVER
 from granian.server.tasks import start_now
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from granian.protocol.contract import Fields, Refusal, RequestHead
     from granian.server.service import Service
 
@@ -20,6 +22,8 @@ logger = logging.getLogger('_granian')
 
 # Up to this, pieces are joined before they are written: one small copy costs less than a second buffer.
 JOIN_BYTES_MAX = 64 * 1024
+# Pieces of pipelined answers that are written at once where the listener joins them.
+JOIN_PIECES_MAX = 64
 # After an answer that leaves input unread: how long the rest is thrown away, so that a reset does not
 # overtake the answer (RFC 9112 9.6).
 LINGER_S = 2.0
@@ -32,7 +36,7 @@ class Connection(asyncio.Protocol):
     """Moves bytes between a transport and an engine, exchanges to the application, and time to both."""
 
     __slots__ = (
-        '_exchange', '_held', '_inside', '_lingering', '_paused', '_phase', '_transport', '_unsent',
+        '_exchange', '_held', '_inside', '_lingering', '_paused', '_phase', '_postponed', '_transport', '_unsent',
         'blocked', 'check_at', 'deadline', 'engine', 'info', 'loop', 'service',
     )  # fmt: skip
 
@@ -45,7 +49,7 @@ class Connection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         # Bytes read while the worker had no room for another exchange.
         self._held = b''
-        self._inside = self._paused = self._lingering = False
+        self._inside = self._paused = self._lingering = self._postponed = False
         self._unsent = 0
         # The engine's phase when it was last looked at.
         self._phase = 'idle'
@@ -90,7 +94,9 @@ class Connection(asyncio.Protocol):
             self._arm(LINGER_S)
         else:
             self._time_phase()
-        if self._exchange is not None:
+        if self._postponed:
+            self._later(self._begin_postponed)
+        elif self._exchange is not None:
             self._exchange.wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -110,13 +116,27 @@ class Connection(asyncio.Protocol):
         service = self.service
         self._exchange = exchange = Exchange(self, self.engine, stream, head, body, body_ended=ended)
         service.gate.busy += 1
+        self._phase = 'busy'
         if service.access_log is not None:
             exchange.started_at_s = self.loop.time()
         if service.draining:
             self.engine.drain()
+        if self.blocked:
+            # The client asks for more while it does not take what it was answered.
+            self._postponed = True
+            return
         task = start_now(service.handle(exchange), self.loop)
         if not task.done():
             service.keep(task)
+
+    def _begin_postponed(self) -> None:
+        exchange = self._exchange
+        if exchange is None or self.blocked:
+            return
+        self._postponed = False
+        task = start_now(self.service.handle(exchange), self.loop)
+        if not task.done():
+            self.service.keep(task)
 
     def on_body(self, stream: int, data: bytes) -> None:
         if self._exchange is not None:
@@ -156,9 +176,9 @@ class Connection(asyncio.Protocol):
             self._log_access(exchange)
         if not self._inside:
             if self.engine.pending:
-                self.loop.call_soon(self._resume)
+                self._later(self._resume)
             self._settle()
-        elif not service.pipeline_flush:
+        elif not service.pipeline_flush or len(self.engine.output) > JOIN_PIECES_MAX:
             self._write_output()
 
     def _log_access(self, exchange: Exchange) -> None:
@@ -202,7 +222,12 @@ class Connection(asyncio.Protocol):
         if pause:
             self._transport.pause_reading()
         else:
-            self._transport.resume_reading()
+            # An application may have got us here, and asyncio reads on in the context that resumes it.
+            self.service.context.copy().run(self._transport.resume_reading)
+
+    def _later(self, callback: Callable[[], None]) -> None:
+        # Not in the context of the application that got us here: the next request is none of its business.
+        self.loop.call_soon(callback, context=self.service.context.copy())
 
     def _wait_turn(self, data: bytes) -> None:
         self._held += data

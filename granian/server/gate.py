@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,12 +14,13 @@ if TYPE_CHECKING:
 class Gate:
     """Counts exchanges. A connection that finds it full leaves a callback and is called, first come, first served."""
 
-    __slots__ = ('_loop', '_waiting', 'busy', 'limit')
+    __slots__ = ('_context', '_loop', '_waiting', 'busy', 'limit')
 
     def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
         self.limit = limit
         self.busy = 0
         self._loop = loop
+        self._context = copy_context()
         self._waiting: deque[Callable[[], None]] = deque()
 
     def wait(self, callback: Callable[[], None]) -> None:
@@ -29,8 +31,8 @@ class Gate:
         """An exchange is over."""
         self.busy -= 1
         if self._waiting and self.busy < self.limit:
-            # Not at once: we are inside somebody's response.
-            self._loop.call_soon(self._admit)
+            # Not at once, and not in this context: we are inside somebody's response.
+            self._loop.call_soon(self._admit, context=self._context.copy())
 
     def _admit(self) -> None:
         while self._waiting and self.busy < self.limit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol
 
 from granian.protocol.contract import ResponseDefaults
@@ -36,6 +37,8 @@ class Shared:
         self.timeouts = timeouts
         self.gate = gate
         self.access_log = access_log
+        # What each request's context is a copy of.
+        self.context = copy_context()
         self.defaults = ResponseDefaults()
         self.wheel = DeadlineWheel(loop, self.defaults)
         self.connections: set[Connection] = set()
@@ -66,7 +69,7 @@ class Service:
     """One listener's share of a worker: how its connections are spoken to, and who answers."""
 
     __slots__ = (
-        'access_log', 'address', 'connection_closed', 'connections', 'defaults', 'draining', 'engine', 'gate', 'handle',
+        'access_log', 'address', 'connection_closed', 'connections', 'context', 'defaults', 'draining', 'engine', 'gate', 'handle',
         'keep', 'limits', 'loop', 'pipeline_flush', 'scheme', 'timeouts', 'wheel',
     )  # fmt: skip
 
@@ -92,5 +95,6 @@ class Service:
         self.defaults = shared.defaults
         self.wheel = shared.wheel
         self.connections = shared.connections
+        self.context = shared.context
         self.keep = shared.keep
         self.connection_closed = shared.check_idle
