@@ -69,6 +69,8 @@ class ResponseHead:
     plain: bool
 
 
+# A view is equal to the bytes it shows, so memory would take it for these in any case.
+_BYTES = (bytes, bytearray, memoryview)
 _remembered: Memory[ResponseHead] = Memory(entries_max=512, key_bytes_max=2048)
 _recent = _remembered.recent.get
 
@@ -78,8 +80,8 @@ def response_head(status: int, fields: Sequence[Field]) -> ResponseHead:
     try:
         key = (status, *fields)
         head = _recent(key)
-    except TypeError:
-        # Pairs given as lists cannot be looked up.
+    except (TypeError, ValueError):
+        # Pairs given as lists, and views of bytes that may change, cannot be looked up.
         fields = [_pair(field) for field in fields]
         key = (status, *fields)
         head = _recent(key)
@@ -148,7 +150,7 @@ def _pair(field: object) -> Field:
     if not isinstance(field, (tuple, list)) or len(field) != 2:
         raise InvalidResponse('a field is not a pair')
     name, value = field
-    if not isinstance(name, (bytes, bytearray)) or not isinstance(value, (bytes, bytearray)):
+    if not isinstance(name, _BYTES) or not isinstance(value, _BYTES):
         raise InvalidResponse('a field is not a pair of bytes')
     return bytes(name), bytes(value)
 
@@ -179,7 +181,7 @@ def _check(key: object, status: int, fields: Sequence[Field]) -> ResponseHead:
     head.plain = not (head.bodiless or head.close or head.has_date or head.has_server)
     head.lines = status_line(status) + b''.join([b'%b: %b\r\n' % field for field in head.fields])
     if keep:
-        _remembered.keep(key, head, len(head.lines))
+        _remembered.keep(key, head, sum([len(name) + len(value) for name, value in fields]))
     return head
 
 

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+
+from granian.protocol import requests, responses
+from tests.helpers.engines import HTTP1_ENGINES
+
+MEMORIES = (requests._hosts, responses._remembered)
+
+
+def forget():
+    for memory in MEMORIES:
+        memory.recent.clear()
+        memory._older.clear()
+
+
+@pytest.fixture
+def cold():
+    """Memories without a thing in them; call it to empty them again."""
+    forget()
+    yield forget
+    forget()
+
+
+@pytest.fixture
+def remembered():
+    """All that the memories hold: keys and values, as one text."""
+    return lambda: repr([(memory.recent, memory._older) for memory in MEMORIES])
+
+
+@pytest.fixture(params=list(HTTP1_ENGINES))
+def engine(request):
+    return HTTP1_ENGINES[request.param]
