@@ -13,16 +13,8 @@ import h11
 
 from granian.errors import FlowError, InvalidResponse
 from granian.protocol.contract import CHUNKED, Fields, Refusal, RequestHead
-from granian.protocol.requests import (
-    LINE_BYTES_MORE,
-    SPECIAL_NAMES,
-    check_partial_head,
-    check_trailers,
-    head_too_large,
-    plain_field,
-    request_head,
-    split_request_line,
-)
+from granian.protocol.h11_heads import parse_head
+from granian.protocol.requests import check_partial_head, check_trailers, plain_field
 from granian.protocol.responses import (
     interim_fields,
     is_length_free,
@@ -30,7 +22,7 @@ from granian.protocol.responses import (
     status_line,
     trailer_fields,
 )
-from granian.protocol.strict import ChunkGate, check_lines
+from granian.protocol.strict import ChunkGate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -129,7 +121,7 @@ class Http1H11:
             return False
         self._scanned = 0
         self._pos = end
-        self._head = self._parse_head(data[start:end])
+        self._head = parse_head(self._parser, data[start:end], self.limits)
         self._begin()
         return True
 
@@ -142,40 +134,6 @@ class Http1H11:
             self._data, self._pos, self._head_at = partial, 0, 0
             if partial != b'\r' or empty_line:
                 check_partial_head(partial, scanned, self.limits)
-
-    def _parse_head(self, block: bytes) -> RequestHead:
-        limits = self.limits
-        lines = block[:-4].split(b'\r\n')
-        if len(block) > limits.head_bytes_max:
-            raise head_too_large(block, limits)
-        if len(lines[0]) > limits.target_bytes_max + LINE_BYTES_MORE:
-            raise Refusal(414, 'target too long')
-        if len(lines) - 1 > limits.fields_max:
-            raise Refusal(431, 'too many fields')
-        try:
-            check_lines(block)
-            request, fields = self._parse(block, lines)
-        except Refusal:
-            # The status and the reason are those of the shared rules, where these refuse the head too.
-            plain = [plain_field(line) for line in lines[1:]]
-            request_head(split_request_line(lines[0]), plain, _specials(lines), limits)
-            raise
-        request_line = (request.method, request.target, b'HTTP/' + request.http_version)
-        # h11 folds lists and repeats of Content-Length into one: the rules must see them as they were sent.
-        return request_head(request_line, fields, _specials(lines), limits)
-
-    def _parse(self, block: bytes, lines: list[bytes]) -> tuple[h11.Request, Fields]:
-        """The request as h11 understands it. Raises Refusal."""
-        # h11 insists on Host, whatever our limits say.
-        extra = not self.limits.require_host and not any(line[:5].lower() == b'host:' for line in lines[1:])
-        self._parser.receive_data(block[:-2] + b'host:\r\n\r\n' if extra else block)
-        try:
-            request = self._parser.next_event()
-        except h11.RemoteProtocolError as error:
-            raise Refusal(error.error_status_hint, 'bad request head') from error
-        assert isinstance(request, h11.Request)
-        fields = list(request.headers)
-        return request, fields[:-1] if extra else fields
 
     # ── request bodies ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -278,6 +236,7 @@ class Http1H11:
     def receive_eof(self) -> None:
         self._draining = True
         if self._owes_all or self._owes_rest:
+            # A client may close its sending side and still read.
             self.events.on_gone(self.stream, 'client closed its side')
         else:
             self.closing = True
@@ -429,11 +388,6 @@ class Http1H11:
     def _check(self, allowed: bool, stream: int, reason: str) -> None:
         if not allowed or stream != self.stream:
             raise FlowError(reason)
-
-
-def _specials(lines: list[bytes]) -> Fields:
-    """The fields the shared rules look at by name, as they were sent."""
-    return [plain_field(line) for line in lines[1:] if line.partition(b':')[0].lower() in SPECIAL_NAMES]
 
 
 def _reason(status: int) -> bytes:
