@@ -42,6 +42,9 @@ class Carrier(Protocol):
     def made_room(self) -> None:
         """The application took some of the body: perhaps the socket may be read again."""
 
+    def asked_for_body(self) -> None:
+        """The client is told to send the body it held back: its time begins to run."""
+
     def completed(self, exchange: Exchange) -> None:
         """The response is whole, or cut."""
 
@@ -106,12 +109,17 @@ class Exchange:
                 return b''
             if self.gone or self.done:
                 raise ClientDisconnected('the request body was cut off')
-            if self.head.expects_continue and not (self._told_continue or self.started):
+            if self.holds_up_body:
                 self._told_continue = True
                 self._engine.inform(self._stream, 100)
-                self.carrier.flush()
+                self.carrier.asked_for_body()
             await self.changed()
         return self.take()
+
+    @property
+    def holds_up_body(self) -> bool:
+        """Whether the client may be waiting for a 100 before it sends the body (RFC 9110 10.1.1)."""
+        return self.head.expects_continue and not (self._told_continue or self.started or self._chunks)
 
     # ── the response ─────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -168,6 +168,10 @@ class Connection(asyncio.Protocol):
         if self._paused and not self._inside:
             self._settle()
 
+    def asked_for_body(self) -> None:
+        if not self._inside:
+            self._settle()
+
     def completed(self, exchange: Exchange) -> None:
         service = self.service
         self._exchange = None
@@ -295,7 +299,7 @@ class Connection(asyncio.Protocol):
         timeouts = self.service.timeouts
         if phase == 'idle' and not self._paused:
             self._arm(DRAIN_IDLE_S if self.service.draining else timeouts.keep_alive_s)
-        elif phase == 'busy' or self._paused:
+        elif phase == 'busy' or self._paused or (self._exchange is not None and self._exchange.holds_up_body):
             self.deadline = NEVER
         elif phase == 'body':
             self._arm(timeouts.body_read_s)

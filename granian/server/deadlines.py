@@ -62,6 +62,7 @@ class DeadlineWheel:
 
     def tick(self) -> None:
         """What the timer does. Tests call it with a loop whose clock they hold."""
+        self._timer = self._loop.call_later(TICK_S, self.tick)
         self.now = self._loop.time()
         self._tell_date()
         last = self._slot(self.now)
@@ -69,7 +70,6 @@ class DeadlineWheel:
             for timed in self._slots.pop(number, ()):
                 self._look_at(timed)
         self._done = max(self._done, last)
-        self._timer = self._loop.call_later(TICK_S, self.tick)
 
     def _due(self, last: int) -> list[int]:
         # After a long stall there may be fewer slots than ticks.

@@ -84,9 +84,9 @@ class Serving:
 
     async def stop(self) -> None:
         """Accept nothing more, finish what has begun, cut what takes too long, stop the application."""
-        await self._stop_accepting()
         for service in self._services:
             service.draining = True
+        await self._stop_accepting()
         for connection in tuple(self.shared.connections):
             connection.drain()
         try:

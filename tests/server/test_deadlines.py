@@ -1,0 +1,436 @@
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from granian.protocol.contract import ResponseDefaults
+from granian.server import connection
+from granian.server.deadlines import NEVER, TICK_S, DeadlineWheel
+from tests.helpers.serving import answer, body, one_loop, read_body, start
+
+# ── the wheel, with a clock in hand ──────────────────────────────────────────────────────────────────────────────────
+
+
+class Clock:
+    """What a wheel wants of a loop."""
+
+    def __init__(self):
+        self.now = 1000.0
+        self.timers = []
+
+    def time(self):
+        return self.now
+
+    def call_later(self, delay, callback):
+        self.timers.append(delay)
+        return self
+
+    def cancel(self):
+        self.timers.clear()
+
+
+class Thing:
+    def __init__(self, wheel, after_s=None, then=lambda thing: None):
+        self.wheel = wheel
+        self.deadline = self.check_at = NEVER
+        self.expired_at = []
+        self.then = then
+        if after_s is not None:
+            self.arm(after_s)
+
+    def arm(self, after_s):
+        self.deadline = self.wheel.now + after_s
+        if self.deadline < self.check_at:
+            self.wheel.watch(self)
+
+    def expired(self):
+        self.expired_at.append(self.wheel.now)
+        self.then(self)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def wheel(clock):
+    return DeadlineWheel(clock, ResponseDefaults())
+
+
+def advance(clock, wheel, seconds):
+    """Let time pass in ticks."""
+    end = clock.now + seconds
+    while clock.now < end - 1e-9:
+        clock.now = min(end, clock.now + TICK_S)
+        wheel.tick()
+
+
+@pytest.mark.parametrize('after_s', [0.0, 0.05, 0.1, 0.25, 1.0, 7.77])
+def test_a_deadline_is_met_within_two_ticks(clock, wheel, after_s):
+    thing = Thing(wheel, after_s)
+    began = clock.now
+    advance(clock, wheel, after_s + 3 * TICK_S)
+    (at,) = thing.expired_at
+    assert after_s <= at - began + 1e-9
+    assert at - began <= after_s + 2 * TICK_S + 1e-9
+
+
+def test_a_deadline_moved_later_is_met_later(clock, wheel):
+    thing = Thing(wheel, 1)
+    advance(clock, wheel, 0.5)
+    thing.arm(1)
+    advance(clock, wheel, 0.9)
+    assert thing.expired_at == []
+    advance(clock, wheel, 0.3)
+    assert len(thing.expired_at) == 1
+
+
+def test_a_deadline_moved_earlier_is_met_earlier(clock, wheel):
+    thing = Thing(wheel, 100)
+    thing.arm(1)
+    advance(clock, wheel, 1.3)
+    assert len(thing.expired_at) == 1
+    advance(clock, wheel, 100)
+    assert len(thing.expired_at) == 1
+
+
+def test_a_deadline_taken_back_is_not_met(clock, wheel):
+    thing = Thing(wheel, 1)
+    thing.deadline = NEVER
+    advance(clock, wheel, 2)
+    assert thing.expired_at == []
+    thing.arm(1)
+    advance(clock, wheel, 1.3)
+    assert len(thing.expired_at) == 1
+
+
+def test_what_is_forgotten_is_not_looked_at(clock, wheel):
+    thing = Thing(wheel, 1)
+    wheel.forget(thing)
+    assert thing.check_at == NEVER
+    advance(clock, wheel, 2)
+    assert thing.expired_at == []
+
+
+def test_one_may_forget_another_of_the_same_tick(clock, wheel):
+    things = [Thing(wheel) for _ in range(2)]
+
+    def forget_others(thing):
+        for other in things:
+            if other is not thing:
+                other.deadline = NEVER
+                wheel.forget(other)
+
+    for thing in things:
+        thing.then = forget_others
+        thing.arm(1)
+    advance(clock, wheel, 2)
+    assert sum(len(thing.expired_at) for thing in things) == 1
+
+
+def test_one_may_set_itself_again(clock, wheel):
+    thing = Thing(wheel, 1, then=lambda thing: thing.arm(1))
+    advance(clock, wheel, 4)
+    assert len(thing.expired_at) == 3
+
+
+def test_a_stall_loses_nothing(clock, wheel):
+    things = [Thing(wheel, after_s) for after_s in (0.1, 5, 50, 500)]
+    clock.now += 100
+    wheel.tick()
+    assert [len(thing.expired_at) for thing in things] == [1, 1, 1, 0]
+    advance(clock, wheel, 401)
+    assert len(things[3].expired_at) == 1
+
+
+def test_one_that_fails_does_not_stop_the_wheel(clock, wheel):
+    def fail(thing):
+        raise ValueError
+
+    Thing(wheel, 1, then=fail)
+    other = Thing(wheel, 2)
+    clock.now += 1.5
+    clock.timers.clear()
+    with pytest.raises(ValueError):
+        wheel.tick()
+    assert clock.timers == [TICK_S]
+    advance(clock, wheel, 1)
+    assert len(other.expired_at) == 1
+
+
+def test_the_date_is_that_of_now(clock):
+    defaults = ResponseDefaults()
+    before = int(time.time())
+    DeadlineWheel(clock, defaults).tick()
+    dates = [time.strftime('%a, %d %b %Y %H:%M:%S GMT', time.gmtime(before + late)) for late in (0, 1)]
+    assert defaults.date in [f'date: {date}\r\n'.encode() for date in dates]
+
+
+# ── connections ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_half_a_head_is_answered_408(serve):
+    async with serve(answer, timeouts={'head_s': 0.1}) as server:
+        client = await server.connect()
+        await client.send(b'GET / HTTP/1.1\r\nHost: a\r\n')
+        reply = await client.reply()
+        assert (reply.status, reply['connection']) == (408, b'close')
+        await client.closed()
+
+
+@one_loop
+async def test_a_head_that_drips_is_answered_408(serve):
+    async with serve(answer, timeouts={'head_s': 0.3}) as server:
+        client = await server.connect()
+        waiting = asyncio.ensure_future(client.reply())
+        began = time.monotonic()
+        while not waiting.done():
+            await client.send(b'G')
+            await asyncio.sleep(0.02)
+        assert time.monotonic() - began < 2
+        assert (await waiting).status == 408
+
+
+@one_loop
+async def test_a_connection_that_says_nothing_is_closed_silently(serve):
+    async with serve(answer, timeouts={'head_s': 0.1}) as server:
+        client = await server.connect()
+        await client.closed()
+
+
+async def test_an_idle_connection_is_closed_silently(serve):
+    async def app(scope, receive, send):
+        await answer(send)
+
+    async with serve(app, timeouts={'keep_alive_s': 0.1}) as server:
+        client = await server.connect()
+        for _ in range(2):
+            await client.get()
+            await client.reply()
+        await client.closed()
+
+
+@one_loop
+async def test_an_application_may_take_longer_than_any_deadline(serve):
+    async def app(scope, receive, send):
+        await asyncio.sleep(0.4)
+        await answer(send, await read_body(receive))
+
+    timeouts = dict.fromkeys(('head_s', 'body_read_s', 'keep_alive_s', 'write_s'), 0.1)
+    async with serve(app, timeouts=timeouts) as server:
+        client = await server.connect()
+        await client.post('/', b'whole')
+        assert (await client.reply()).body == b'whole'
+
+
+@one_loop
+async def test_pipelined_heads_that_are_always_cut_in_two_are_not_timed_as_one(serve):
+    async def app(scope, receive, send):
+        await answer(send)
+
+    request = b'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+    async with serve(app, timeouts={'head_s': 0.2}) as server:
+        client = await server.connect()
+        await client.send(request[:10])
+        for _ in range(40):
+            await client.send(request[10:] + request[:10])
+            assert (await client.reply()).status == 200
+            await asyncio.sleep(0.01)
+
+
+async def test_a_body_that_stops_is_answered_408_and_is_a_disconnect(serve):
+    raised = []
+
+    async def app(scope, receive, send):
+        try:
+            await read_body(receive)
+        except ConnectionError:
+            raised.append(True)
+            raise
+
+    async with serve(app, timeouts={'body_read_s': 0.1}) as server:
+        client = await server.connect()
+        await client.get('/', 'Content-Length: 10', method='POST')
+        await client.send(b'some')
+        assert (await client.reply()).status == 408
+        await client.closed()
+        assert raised
+
+
+@one_loop
+async def test_a_body_that_goes_on_is_waited_for(serve):
+    async def app(scope, receive, send):
+        await answer(send, await read_body(receive))
+
+    async with serve(app, timeouts={'body_read_s': 0.2}) as server:
+        client = await server.connect()
+        await client.get('/', 'Content-Length: 10', method='POST')
+        for _ in range(10):
+            await asyncio.sleep(0.05)
+            await client.send(b'x')
+        assert (await client.reply()).body == b'x' * 10
+
+
+@one_loop
+async def test_a_body_that_stops_after_the_answer_closes_the_connection(serve):
+    async def app(scope, receive, send):
+        await answer(send, b'early')
+
+    async with serve(app, timeouts={'body_read_s': 0.1}) as server:
+        client = await server.connect()
+        await client.get('/', 'Content-Length: 10', method='POST')
+        assert (await client.reply()).body == b'early'
+        await client.closed()
+
+
+@one_loop
+async def test_a_body_that_stops_in_the_middle_of_a_streamed_answer_cuts_it(serve):
+    async def app(scope, receive, send):
+        await start(send)
+        await body(send, b'early', more=True)
+        await read_body(receive)
+
+    async with serve(app, timeouts={'body_read_s': 0.1}) as server:
+        client = await server.connect()
+        await client.get('/', 'Content-Length: 10', method='POST')
+        with pytest.raises(asyncio.IncompleteReadError):
+            await client.reply()
+
+
+@one_loop
+async def test_a_client_that_waits_for_a_100_is_not_late(serve):
+    async def app(scope, receive, send):
+        await asyncio.sleep(0.4)
+        await answer(send, await read_body(receive))
+
+    async with serve(app, timeouts={'body_read_s': 0.2}) as server:
+        client = await server.connect()
+        await client.get('/', 'Content-Length: 2', 'Expect: 100-continue', method='POST')
+        assert await client.line() == b'HTTP/1.1 100 Continue'
+        await client.line()
+        await client.send(b'ok')
+        assert (await client.reply()).body == b'ok'
+
+
+@one_loop
+async def test_a_client_that_was_told_to_go_on_and_does_not_is_answered_408(serve):
+    async def app(scope, receive, send):
+        await answer(send, await read_body(receive))
+
+    async with serve(app, timeouts={'body_read_s': 0.1}) as server:
+        client = await server.connect()
+        await client.get('/', 'Content-Length: 2', 'Expect: 100-continue', method='POST')
+        assert (await client.reply()).status == 408
+
+
+async def test_a_client_that_takes_nothing_is_cut(serve):
+    raised = []
+
+    async def app(scope, receive, send):
+        await start(send)
+        try:
+            while True:
+                await body(send, bytes(1_000_000), more=True)
+        except OSError:
+            raised.append(True)
+            raise
+
+    async with serve(app, timeouts={'write_s': 0.2}) as server:
+        client = await server.connect(receive_buffer_bytes=4096)
+        await client.get()
+        await server.until(lambda: raised)
+        assert not server.shared.connections
+
+
+@one_loop
+async def test_a_client_that_takes_a_little_now_and_then_is_waited_for(serve):
+    async def app(scope, receive, send):
+        await answer(send, bytes(12_000_000))
+
+    async with serve(app, timeouts={'write_s': 0.3}) as server:
+        client = await server.connect(receive_buffer_bytes=65536)
+        await client.get()
+        head = await client.head()
+        got = 0
+        while got < 12_000_000:
+            await client.exactly(1_000_000)
+            got += 1_000_000
+            await asyncio.sleep(0.1)
+        assert head['content-length'] == b'12000000'
+
+
+@one_loop
+@pytest.mark.parametrize('close', ['', 'Connection: close'])
+async def test_a_client_that_never_takes_its_answer_is_cut_after_the_close_too(serve, close):
+    async def app(scope, receive, send):
+        await answer(send, bytes(12_000_000))
+
+    async with serve(app, timeouts={'write_s': 0.2}) as server:
+        client = await server.connect(receive_buffer_bytes=4096)
+        await client.get('/', *filter(None, [close]))
+        await server.until(lambda: server.shared.connections)
+        await server.until(lambda: not server.shared.connections)
+
+
+# ── an answer while the client is still sending ──────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize('kind', ['413', '400', 'ignored'])
+async def test_an_answer_reaches_a_client_that_is_still_sending(serve, kind):
+    async def app(scope, receive, send):
+        if kind == 'ignored':
+            await answer(send, b'enough', status=403)
+        else:
+            await read_body(receive)
+
+    size = 20_000_000
+    async with serve(app, limits={'body_bytes_max': None if kind == 'ignored' else 1000}) as server:
+        client = await server.connect()
+        if kind == '400':
+            await client.get('/', 'Transfer-Encoding: chunked', method='POST')
+            data = b'nonsense\r\n' + bytes(size)
+        else:
+            await client.get('/', f'Content-Length: {size}', method='POST')
+            data = bytes(size)
+        # Sent to the end, although nobody wants it, before the answer is read.
+        await client.send(data)
+        assert (await client.reply()).status == {'413': 413, '400': 400, 'ignored': 403}[kind]
+        await client.closed()
+
+
+async def drip(client):
+    while True:
+        await client.send(bytes(1000))
+        await asyncio.sleep(0.01)
+
+
+@one_loop
+async def test_a_client_that_goes_on_sending_after_its_answer_is_cut(serve, monkeypatch):
+    monkeypatch.setattr(connection, 'LINGER_S', 0.1)
+
+    async def app(scope, receive, send):
+        await answer(send, b'enough', status=403)
+
+    async with serve(app) as server:
+        client = await server.connect()
+        await client.get('/', 'Content-Length: 1000000000', method='POST')
+        assert (await client.reply()).status == 403
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            await drip(client)
+
+
+@one_loop
+async def test_a_slow_reader_gets_the_whole_answer_to_a_body_nobody_read(serve, monkeypatch):
+    monkeypatch.setattr(connection, 'LINGER_S', 0.1)
+
+    async def app(scope, receive, send):
+        await answer(send, bytes(10_000_000), status=403)
+
+    async with serve(app) as server:
+        client = await server.connect(receive_buffer_bytes=4096)
+        await client.get('/', 'Content-Length: 1000000000', method='POST')
+        await asyncio.sleep(0.5)
+        assert len((await client.reply()).body) == 10_000_000
