@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections import Counter
+
+import pytest
+
+from granian.adapters.asgi import _Call
+from granian.exchange import Exchange
+from granian.protocol.http1_fast import Http1Fast
+from granian.protocol.http1_h11 import Http1H11
+from granian.server.connection import Connection
+from tests.helpers.serving import Client, answer, body, one_loop, read_body, start
+
+KINDS = (Connection, Exchange, Http1Fast, Http1H11, _Call, asyncio.Task, asyncio.Future)
+
+
+def alive():
+    gc.collect()
+    return Counter(type(thing).__name__ for thing in gc.get_objects() if isinstance(thing, KINDS))
+
+
+async def app(scope, receive, send):
+    """A bit of everything, by the path."""
+    if scope['path'] == '/wait':
+        await asyncio.sleep(0)
+    elif scope['path'] == '/stream':
+        await start(send)
+        await body(send, b'x', more=True)
+        await asyncio.sleep(0)
+        return await body(send, b'x')
+    elif scope['path'] == '/fail':
+        raise ValueError
+    return await answer(send, await read_body(receive))
+
+
+PATHS = ('/', '/wait', '/stream', '/fail')
+
+
+async def ask(client: Client, count: int) -> None:
+    for number in range(count):
+        await client.get(PATHS[number % len(PATHS)])
+        await client.reply()
+
+
+@pytest.mark.parametrize('per_connection', [1000, 5])
+async def test_nothing_is_left_of_2000_requests(serve, per_connection, caplog):
+    caplog.set_level('CRITICAL')
+    async with serve(app) as server:
+        client = await server.connect()
+        await ask(client, 8)
+        client.close()
+        await server.until(lambda: not server.shared.connections)
+        before = alive()
+        for _ in range(2000 // per_connection):
+            client = await server.connect()
+            await ask(client, per_connection)
+            client.close()
+            server._clients.clear()
+        await server.until(lambda: not server.shared.connections)
+        assert alive() == before
+
+
+async def test_nothing_is_left_of_clients_that_leave_in_the_middle(serve):
+    async def app(scope, receive, send):
+        await start(send)
+        while True:
+            await body(send, b'x' * 1000, more=True)
+            await asyncio.sleep(0)
+
+    async with serve(app) as server:
+        before = None
+        for number in range(100):
+            client = await server.connect()
+            await client.get()
+            await client.head()
+            client.reset()
+            server._clients.clear()
+            if number % 50 == 9:
+                await server.until(lambda: not server.shared.connections and not server.shared.tasks)
+                before = before or alive()
+        await server.until(lambda: not server.shared.connections and not server.shared.tasks)
+        assert alive() == before
+
+
+@one_loop
+async def test_requests_leave_nothing_to_the_collector(serve):
+    """On a connection that stays, everything is freed as soon as its response is sent."""
+    async with serve(app) as server:
+        client = await server.connect()
+        paths = ['/', '/wait', '/stream'] * 100
+        for path in paths[:6]:
+            await client.get(path)
+            await client.reply()
+        gc.collect()
+        gc.disable()
+        try:
+            for path in paths:
+                await client.get(path)
+                await client.reply()
+            left = Counter(type(thing).__name__ for thing in gc.get_objects() if isinstance(thing, (Exchange, _Call)))
+        finally:
+            gc.enable()
+        assert sum(left.values()) <= 2, left
