@@ -71,8 +71,11 @@ class EngineEvents(Protocol):
     def on_body_end(self, stream: int, trailers: Fields) -> None:
         """The body is whole. Called once, unless `on_request` said `ended`."""
 
-    def on_gone(self, stream: int, reason: str) -> None:
-        """Nothing more comes of the request: the client left, or broke the framing of its body."""
+    def on_gone(self, stream: int, reason: str, status: int = 0) -> None:
+        """Nothing more comes of the request: the client left, or broke the framing of its body.
+
+        `status`: what the engine answered in the application's place, if it did.
+        """
 
     def on_refused(self, refusal: Refusal, request_line: bytes) -> None:
         """A request was refused and answered; no exchange was begun for it."""

@@ -206,7 +206,7 @@ class Http1Fast:
         # A body that ends by closing would look whole.
         self.broken = owed is REST and self._response_left is None
         if owed is not NOTHING:
-            self.events.on_gone(self.stream, refusal.reason)
+            self.events.on_gone(self.stream, refusal.reason, refusal.status if owed is ALL else 0)
 
     def took(self, stream: int, count: int) -> None:
         if stream == self.stream:

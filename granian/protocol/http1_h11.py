@@ -219,13 +219,14 @@ class Http1H11:
     def _spoil(self, refusal: Refusal) -> None:
         """The body of the current request broke its framing: answer if nothing was sent yet, and close."""
         began = self._owes_all or self._owes_rest
+        status = refusal.status if self._owes_all else 0
         if self._owes_all:
             self.output.append(refusal_response(refusal, self.defaults, to_head=self._head.method == 'HEAD'))
         # A body that ends by closing would look whole.
         self.broken = self._owes_rest and self._framing is UNTIL_CLOSE
         self._cut()
         if began:
-            self.events.on_gone(self.stream, refusal.reason)
+            self.events.on_gone(self.stream, refusal.reason, status)
 
     def took(self, stream: int, count: int) -> None:
         if stream == self.stream:

@@ -29,6 +29,8 @@ JOIN_PIECES_MAX = 64
 LINGER_S = 2.0
 # A draining worker gives a request that may be on its way this long before it closes an idle connection.
 DRAIN_IDLE_S = 1.0
+# Logged where a client left before it was answered, as nginx does.
+NO_ANSWER = 499
 _NO_LINGER = struct.pack('ii', 1, 0)
 
 
@@ -146,12 +148,14 @@ class Connection(asyncio.Protocol):
         if self._exchange is not None:
             self._exchange.tell_body_end(trailers)
 
-    def on_gone(self, stream: int, reason: str) -> None:
-        if self._exchange is not None:
+    def on_gone(self, stream: int, reason: str, status: int = 0) -> None:
+        exchange = self._exchange
+        if exchange is not None:
             logger.debug('Request cut off: %s', reason)
-            self._exchange.tell_gone(lost=self.engine.closing)
+            exchange.status = exchange.status or status
+            exchange.tell_gone(lost=self.engine.closing)
             if self.engine.closing:
-                self._exchange.abort()
+                exchange.abort()
 
     def on_refused(self, refusal: Refusal, request_line: bytes) -> None:
         logger.debug('Request refused: %d %s', refusal.status, refusal.reason)
@@ -190,7 +194,7 @@ class Connection(asyncio.Protocol):
         assert log is not None
         peer = self.info.client[0] if self.info.client else ''
         duration_s = self.loop.time() - exchange.started_at_s
-        log.request(peer, self.info.scheme, exchange.head, exchange.status, duration_s)
+        log.request(peer, self.info.scheme, exchange.head, exchange.status or NO_ANSWER, duration_s)
 
     # ── input and output ─────────────────────────────────────────────────────────────────────────────────────────
 

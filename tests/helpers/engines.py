@@ -98,7 +98,7 @@ class Recorder:
         seen.whole = True
         self.on_progress(seen)
 
-    def on_gone(self, stream: int, reason: str) -> None:
+    def on_gone(self, stream: int, reason: str, status: int = 0) -> None:
         assert stream == len(self.requests)
         self.requests[-1].gone = reason
 
