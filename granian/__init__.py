@@ -4,7 +4,8 @@ The tree, from the bottom up (imports only ever point down this list):
 
 errors      the exceptions a person may see
 protocol    sans-IO: engine contract, HTTP rules, the engines themselves
-config      the document: model, sources, loading, provenance, schema
+config      the document: model, sources, loading, where each value came from, schema
+exchange    one request and its response, whatever the HTTP version
 routing     which application answers a request
 adapters    ASGI: an exchange on one side, an application on the other
 observe     server log and access log
