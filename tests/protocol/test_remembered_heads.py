@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from granian.protocol import requests
 from granian.protocol.contract import Refusal
 from granian.protocol.heads import HeadReader
-from granian.protocol.requests import SPECIAL_NAMES, plain_field, request_head, split_request_line
+from granian.protocol.requests import LINE_BYTES_MORE, SPECIAL_NAMES, plain_field, request_head, split_request_line
 from tests.conformance.strategies import FIELDS, FRAMING, HOSTS, METHODS, PLAIN_FIELDS, TARGETS, VERSIONS
 from tests.helpers.engines import LIMITS
 
@@ -52,6 +52,8 @@ def blocks(steps):
 def plainly(block):
     """The head of a block by the shared rules alone."""
     line, *rest = block[:-2].split(b'\r\n')
+    if len(line) > LIMITS.target_bytes_max + LINE_BYTES_MORE:
+        raise Refusal(414, 'target too long')
     fields = [plain_field(field) for field in rest]
     specials = [field for field in fields if field[0] in SPECIAL_NAMES]
     return request_head(split_request_line(line), fields, specials, LIMITS)
