@@ -19,8 +19,8 @@ from granian.protocol.responses import (
     interim_fields,
     is_length_free,
     refusal_response,
-    status_line,
     trailer_fields,
+    usual_reason,
 )
 from granian.protocol.strict import ChunkGate
 
@@ -318,7 +318,7 @@ class Http1H11:
         elif old:
             fields.append((b'connection', b'keep-alive'))
             self._writer = self._newer_client()
-        self._send(h11.Response(status_code=response.status, headers=fields, reason=_reason(response.status)))
+        self._send(h11.Response(status_code=response.status, headers=fields, reason=response.reason))
 
     def _newer_client(self) -> h11.Connection:
         """A state of h11 in which it keeps the connection: it never does for HTTP/1.0."""
@@ -374,7 +374,7 @@ class Http1H11:
             self._awaits_continue = False
         headers = interim_fields(status, fields)
         if self._head.version != '1.0':
-            self._send(h11.InformationalResponse(status_code=status, headers=headers, reason=_reason(status)))
+            self._send(h11.InformationalResponse(status_code=status, headers=headers, reason=usual_reason(status)))
 
     def abort(self, stream: int) -> None:
         if stream == self.stream and (self._owes_all or self._owes_rest):
@@ -389,7 +389,3 @@ class Http1H11:
     def _check(self, allowed: bool, stream: int, reason: str) -> None:
         if not allowed or stream != self.stream:
             raise FlowError(reason)
-
-
-def _reason(status: int) -> bytes:
-    return status_line(status)[13:-2]

@@ -30,7 +30,7 @@ _NOT_IN_TRAILERS = _CONNECTION_FIELDS | {
     b'set-cookie', b'authorization', b'cache-control', b'date', b'expires', b'location', b'vary',
 }  # fmt: skip
 # Never remembered: they are, or may be, somebody's secret.
-_SECRET_FIELDS = frozenset({b'set-cookie', b'authorization', b'www-authenticate', b'proxy-authenticate'})
+SECRET_FIELDS = frozenset({b'set-cookie', b'authorization', b'www-authenticate', b'proxy-authenticate'})
 
 STATUS_LINES = {s.value: b'HTTP/1.1 %d %s\r\n' % (s.value, s.phrase.encode()) for s in HTTPStatus}
 
@@ -48,9 +48,12 @@ class ResponseHead:
         'length',
         'lines',
         'plain',
+        'reason',
         'status',
     )
     status: int
+    # What stands after the status in HTTP/1.
+    reason: bytes
     # RFC 9110 6.4.1: whatever the method, no body goes with this status.
     bodiless: bool
     # In order, connection fields and content-length taken out.
@@ -75,8 +78,10 @@ _remembered: Memory[ResponseHead] = Memory(entries_max=512, key_bytes_max=2048)
 _recent = _remembered.recent.get
 
 
-def response_head(status: int, fields: Sequence[Field]) -> ResponseHead:
-    """The checked head for what an application gave. Raises InvalidResponse."""
+def response_head(status: int, fields: Sequence[Field], reason: bytes = b'') -> ResponseHead:
+    """The checked head for what an application gave; no reason: the usual phrase. Raises InvalidResponse."""
+    if reason:
+        return _head_with_reason(status, fields, reason)
     try:
         key = (status, *fields)
         head = _recent(key)
@@ -88,6 +93,17 @@ def response_head(status: int, fields: Sequence[Field]) -> ResponseHead:
     if head is not None:
         return head
     return _remembered.recall(key) or _check(key, status, fields)
+
+
+def _head_with_reason(status: int, fields: Sequence[Field], reason: bytes) -> ResponseHead:
+    if reason == usual_reason(status):
+        return response_head(status, fields)
+    if not _is_value(reason):
+        raise InvalidResponse('bad byte in the reason phrase')
+    fields = [_pair(field) for field in fields]
+    # No field is a status and a reason, and no head without a reason begins with a pair.
+    key = ((status, reason), *fields)
+    return _recent(key) or _remembered.recall(key) or _check(key, status, fields, reason)
 
 
 def is_bodiless(status: int) -> bool:
@@ -110,6 +126,11 @@ def refusal_response(refusal: Refusal, defaults: ResponseDefaults, *, to_head: b
 
 def status_line(status: int) -> bytes:
     return STATUS_LINES.get(status) or b'HTTP/1.1 %d \r\n' % status
+
+
+def usual_reason(status: int) -> bytes:
+    """The phrase HTTP knows for a status, b'' for none."""
+    return status_line(status)[13:-2]
 
 
 def field_lines(fields: Iterable[Field]) -> bytes:
@@ -155,11 +176,12 @@ def _pair(field: object) -> Field:
     return bytes(name), bytes(value)
 
 
-def _check(key: object, status: int, fields: Sequence[Field]) -> ResponseHead:
+def _check(key: object, status: int, fields: Sequence[Field], reason: bytes = b'') -> ResponseHead:
     if not 200 <= status <= 999:
         raise InvalidResponse(f'status {status} is not that of a final response')
     head = ResponseHead()
     head.status = status
+    head.reason = reason or usual_reason(status)
     head.length = None
     head.fields = []
     head.close = head.event_stream = head.has_date = head.has_server = False
@@ -175,13 +197,14 @@ def _check(key: object, status: int, fields: Sequence[Field]) -> ResponseHead:
             head.event_stream = head.event_stream or (low == b'content-type' and value.startswith(b'text/event-stream'))
             head.has_date = head.has_date or low == b'date'
             head.has_server = head.has_server or low == b'server'
-            keep = keep and low not in _SECRET_FIELDS
+            keep = keep and low not in SECRET_FIELDS
             head.fields.append((name, value))
     head.bodiless = is_bodiless(status)
     head.plain = not (head.bodiless or head.close or head.has_date or head.has_server)
-    head.lines = status_line(status) + b''.join([b'%b: %b\r\n' % field for field in head.fields])
+    first = b'HTTP/1.1 %d %b\r\n' % (status, reason) if reason else status_line(status)
+    head.lines = first + b''.join([b'%b: %b\r\n' % field for field in head.fields])
     if keep:
-        _remembered.keep(key, head, sum([len(name) + len(value) for name, value in fields]))
+        _remembered.keep(key, head, len(reason) + sum([len(name) + len(value) for name, value in fields]))
     return head
 
 

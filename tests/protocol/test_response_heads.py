@@ -105,3 +105,34 @@ def test_the_key_that_is_kept_is_not_larger_than_what_it_stands_for(cold, rememb
     response_head(200, [(b'x', b' ' * 100_000)])
     response_head(200, [(b'connection', b'x' * 100_000)])
     assert len(remembered()) < 10_000
+
+
+@pytest.mark.parametrize(
+    ('status', 'reason', 'line'),
+    [
+        (200, b'OK', b'HTTP/1.1 200 OK'),
+        (200, b'', b'HTTP/1.1 200 OK'),
+        (200, b'Fine \xe9', b'HTTP/1.1 200 Fine \xe9'),
+        (299, b'Odd', b'HTTP/1.1 299 Odd'),
+        (299, b'', b'HTTP/1.1 299 '),
+    ],
+)
+def test_the_reason_given_is_the_reason_sent(cold, status, reason, line):
+    for _ in range(2):
+        head = response_head(status, [(b'x', b'y')], reason)
+        assert head.lines.split(b'\r\n')[0] == line
+        assert head.reason == line[13:]
+    assert response_head(status, [(b'x', b'y')]).lines != head.lines or reason in (b'', b'OK')
+
+
+def test_a_reason_is_no_place_for_a_line_break(cold):
+    with pytest.raises(InvalidResponse, match='reason'):
+        response_head(200, [], b'OK\r\nx: y')
+
+
+def test_a_head_with_a_reason_is_not_found_by_faulty_fields(cold):
+    response_head(200, [], b'Fine')
+    with pytest.raises(InvalidResponse):
+        response_head(200, [b'Fine'])
+    with pytest.raises(InvalidResponse):
+        response_head(200, [(200, b'Fine')])
