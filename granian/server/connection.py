@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger('_granian')
 
-# Up to this, pieces are joined before they are written: one small copy costs less than a second buffer.
-JOIN_BYTES_MAX = 64 * 1024
 # Pieces of pipelined answers that are written at once where the listener joins them.
 JOIN_PIECES_MAX = 64
 # After an answer that leaves input unread: how long the rest is thrown away, so that a reset does not
@@ -94,6 +92,8 @@ class Connection(asyncio.Protocol):
         self.blocked = False
         if self._lingering:
             self._arm(LINGER_S)
+        elif self._transport.is_closing():
+            self._arm(self.service.timeouts.write_s)
         else:
             self._time_phase()
         if self._postponed:
@@ -217,7 +217,7 @@ class Connection(asyncio.Protocol):
             return
         if len(output) == 1:
             self._transport.write(output[0])
-        elif sum(map(len, output)) <= JOIN_BYTES_MAX:
+        elif sum(map(len, output)) <= self.service.join_bytes_max:
             self._transport.write(b''.join(output))
         else:
             self._transport.writelines(output)
@@ -335,7 +335,7 @@ class Connection(asyncio.Protocol):
         """Finish what has begun, refuse what is new."""
         if self._exchange is not None:
             self.engine.drain()
-        elif not self._lingering:
+        elif not (self._lingering or self.blocked):
             self._time_phase()
 
 

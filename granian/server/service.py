@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     from granian.server.connection import Connection
     from granian.server.gate import Gate
     from granian.server.settings import ListenerSettings, Timeouts
+
+
+# Up to this, pieces are joined before they are written: one small copy costs less than a second buffer.
+JOIN_BYTES_MAX = 64 * 1024
+# Loops whose `writelines` neither joins (asyncio before 3.12) nor forgets to call `pause_writing` (asyncio since then).
+GATHERING_LOOPS = ('uvloop', 'winloop')
 
 
 class AccessLog(Protocol):
@@ -69,8 +76,8 @@ class Service:
     """One listener's share of a worker: how its connections are spoken to, and who answers."""
 
     __slots__ = (
-        'access_log', 'address', 'connection_closed', 'connections', 'context', 'defaults', 'draining', 'engine', 'gate', 'handle',
-        'keep', 'limits', 'loop', 'pipeline_flush', 'scheme', 'timeouts', 'wheel',
+        'access_log', 'address', 'connection_closed', 'connections', 'context', 'defaults', 'draining', 'engine',
+        'gate', 'handle', 'join_bytes_max', 'keep', 'limits', 'loop', 'pipeline_flush', 'scheme', 'timeouts', 'wheel',
     )  # fmt: skip
 
     def __init__(
@@ -90,6 +97,7 @@ class Service:
         # Looked up for every request: copied here rather than reached through `shared`.
         self.loop = shared.loop
         self.timeouts = shared.timeouts
+        self.join_bytes_max = JOIN_BYTES_MAX if type(shared.loop).__module__ in GATHERING_LOOPS else math.inf
         self.gate = shared.gate
         self.access_log = shared.access_log
         self.defaults = shared.defaults

@@ -27,6 +27,8 @@ logger = logging.getLogger('_granian')
 
 # After the drain's end: how long applications that were cancelled may take to notice.
 CANCEL_S = 1.0
+# What accept(2) fails with where the process or the machine has no room for another descriptor.
+CAPACITY_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 ACCEPT_TURNS = 3
 # EINVAL: a Unix socket that the supervisor has shut for newcomers.
 NONE_LEFT_ERRNOS = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.EINVAL})

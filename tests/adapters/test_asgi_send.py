@@ -5,62 +5,22 @@ import logging
 
 import pytest
 
+from tests.helpers.asgi_messages import (
+    BODY,
+    CLOSED,
+    FINISHED,
+    HINT,
+    MORE,
+    NOT_STARTED,
+    PATH,
+    START,
+    STARTED,
+    TRAILERS,
+    UNSUPPORTED,
+    Stepper,
+    raised_by,
+)
 from tests.helpers.serving import answer, body, one_loop, read_body, start
-
-FLOW = 'ASGI flow error: '
-STARTED = FLOW + 'Response already started'
-FINISHED = FLOW + 'Response already finished'
-NOT_STARTED = FLOW + 'Response not started'
-CLOSED = FLOW + 'Transport closed'
-UNSUPPORTED = 'Unsupported ASGI message'
-
-START = {'type': 'http.response.start', 'status': 200, 'headers': []}
-BODY = {'type': 'http.response.body', 'body': b'ok'}
-MORE = {'type': 'http.response.body', 'body': b'ok', 'more_body': True}
-TRAILERS = {'type': 'http.response.trailers', 'headers': []}
-HINT = {'type': 'http.response.early_hint', 'links': []}
-PATH = {'type': 'http.response.pathsend', 'path': '/nowhere'}
-
-
-class Sender:
-    """Sends the messages; keeps what the last of them raised, and goes on to answer if it can."""
-
-    def __init__(self, *messages):
-        self.messages = messages
-        self.error = None
-
-    async def __call__(self, scope, receive, send):
-        *before, last = self.messages
-        for message in before:
-            await send(message)
-        try:
-            await send(last)
-        except Exception as error:
-            self.error = error
-            raise
-
-
-async def raised_by(serve, *messages, **options):
-    """What the last message raises, and the connection's next answer, or None where it was closed."""
-    sender = Sender(*messages)
-
-    async def app(scope, receive, send):
-        if scope['path'] == '/next':
-            await answer(send, b'next')
-        else:
-            await sender(scope, receive, send)
-
-    async with serve(app, **options) as server:
-        client = await server.connect()
-        await client.get()
-        try:
-            reply = await client.reply()
-            await client.get('/next')
-            assert (await client.reply()).body == b'next'
-        except (asyncio.IncompleteReadError, ConnectionError):
-            reply = None
-    return str(sender.error), reply, sender.error
-
 
 # ── out of order ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -262,29 +222,6 @@ async def test_a_declared_length_that_fits_is_streamed_without_chunks(serve):
 # ── when things leave ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Stepper:
-    """Sends one message each time the test says so."""
-
-    def __init__(self, *messages):
-        self.messages = messages
-        self.steps = asyncio.Queue()
-        self.done = asyncio.Queue()
-
-    async def __call__(self, scope, receive, send):
-        for message in self.messages:
-            await self.steps.get()
-            await send(message)
-            self.done.put_nowait(None)
-        await self.steps.get()
-
-    async def step(self):
-        self.steps.put_nowait(None)
-        await self.done.get()
-
-    def end(self):
-        self.steps.put_nowait(None)
-
-
 async def nothing_comes(client):
     waiting = asyncio.ensure_future(client.more())
     done, _ = await asyncio.wait({waiting}, timeout=0.02)
@@ -437,99 +374,6 @@ async def test_head_gets_the_fields_and_no_body(serve, more, headers):
             assert reply.status == 200
             if headers or not more:
                 assert reply['content-length'] == b'10'
-
-
-# ── extensions ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_early_hints_leave_at_once_before_the_final_head(serve):
-    app = Stepper({**HINT, 'links': [b'</a.css>; rel=preload', b'</b.js>; rel=preload']}, HINT, START, BODY)
-    async with serve(app) as server:
-        client = await server.connect()
-        await client.get()
-        await app.step()
-        assert await client.line() == b'HTTP/1.1 103 Early Hints'
-        assert await client.line() == b'link: </a.css>; rel=preload'
-        assert await client.line() == b'link: </b.js>; rel=preload'
-        assert await client.line() == b''
-        for _ in range(3):
-            await app.step()
-        reply = await client.reply()
-        assert (reply.interim, reply.body) == ([(103, [])], b'ok')
-        app.end()
-
-
-@one_loop
-async def test_early_hints_are_kept_from_http_1_0(serve):
-    async def app(scope, receive, send):
-        await send({**HINT, 'links': [b'</a.css>']})
-        await answer(send, b'ok')
-
-    async with serve(app) as server:
-        client = await server.connect()
-        await client.get(version='1.0')
-        assert (await client.reply()).interim == []
-
-
-@one_loop
-@pytest.mark.parametrize('link', ['</a.css>', b'</a>\r\nx: y'])
-async def test_an_early_hint_that_is_not_http_is_refused_and_answered_500(serve, link):
-    told, reply, _ = await raised_by(serve, {**HINT, 'links': [link]})
-    assert (told, reply.status, reply.interim) == (UNSUPPORTED, 500, [])
-
-
-@one_loop
-@pytest.mark.parametrize('first', [MORE, BODY])
-async def test_trailers_are_sent_after_the_body(serve, first):
-    async def app(scope, receive, send):
-        await start(send, headers=[(b'trailer', b'x-sum')], trailers=True)
-        await send(first)
-        if first is MORE:
-            await send(BODY)
-        await send({**TRAILERS, 'headers': [(b'x-sum', b'1')], 'more_trailers': True})
-        await send({**TRAILERS, 'headers': [[b'x-count', b'2']]})
-
-    async with serve(app) as server:
-        client = await server.connect()
-        for _ in range(2):
-            await client.get(fields := '/', 'TE: trailers')
-            reply = await client.reply()
-            assert reply.trailers == [(b'x-sum', b'1'), (b'x-count', b'2')], fields
-
-
-@one_loop
-async def test_trailers_have_no_place_in_a_body_of_declared_length_or_in_http_1_0(serve):
-    async def app(scope, receive, send):
-        await start(send, headers=[(b'content-length', b'2')] if scope['path'] == '/length' else [], trailers=True)
-        await send(BODY)
-        await send({**TRAILERS, 'headers': [(b'x-sum', b'1')]})
-
-    async with serve(app) as server:
-        client = await server.connect()
-        await client.get('/length')
-        assert (await client.reply()).body == b'ok'
-        await client.get(version='1.0')
-        assert (await client.reply()).body == b'ok'
-
-
-@one_loop
-@pytest.mark.parametrize('trailer', [(b'content-length', b'2'), (b'x', b'a\r\nb'), ('x', 'y')])
-async def test_a_trailer_that_is_not_allowed_cuts_the_response(serve, trailer):
-    told, reply, _ = await raised_by(serve, {**START, 'trailers': True}, BODY, {**TRAILERS, 'headers': [trailer]})
-    assert (told, reply) == (UNSUPPORTED, None)
-
-
-@one_loop
-async def test_debug_info_is_logged_where_the_extension_is_on(serve, caplog):
-    caplog.set_level(logging.DEBUG, logger='_granian')
-
-    async def app(scope, receive, send):
-        await send({'type': 'http.response.debug', 'info': {'template': 'a.html'}})
-        await answer(send, b'ok')
-
-    async with serve(app, debug=True) as server:
-        assert (await server.get()).body == b'ok'
-    assert "Application debug info: {'template': 'a.html'}" in caplog.messages
 
 
 # ── default fields ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import resource
 import socket
 
 import pytest
@@ -282,3 +284,48 @@ async def test_the_application_is_shut_down_last(serve):
         await client.reply()
         await stop
     assert order == ['startup', 'answer', 'shutdown']
+
+
+async def test_a_slow_reader_gets_the_whole_of_its_answer(serve):
+    async def app(scope, receive, send):
+        await answer(send, bytes(12_000_000))
+
+    async with serve(app) as server:
+        client = await server.connect(receive_buffer_bytes=4096)
+        await client.get()
+        await server.until(lambda: any(c.blocked for c in server.shared.connections))
+        stop = stopping(server)
+        await begun(server)
+        await asyncio.sleep(0.4)
+        assert len((await client.reply()).body) == 12_000_000
+        await client.closed()
+        await stop
+
+
+@one_loop
+async def test_a_stop_goes_on_where_no_descriptor_is_left(serve):
+    async def app(scope, receive, send):
+        if scope['path'] == '/held':
+            await may_answer.wait()
+        await answer(send, b'held')
+
+    may_answer = asyncio.Event()
+    async with serve(app) as server:
+        client = await server.connect()
+        await client.get('/held')
+        await server.until(lambda: server.shared.tasks)
+        waiting = socket.create_connection(server.address)
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (waiting.fileno() + 1, limits[1]))
+        taken = []
+        try:
+            with pytest.raises(OSError, match='Too many open files'):
+                taken.extend(os.dup(0) for _ in range(waiting.fileno() + 2))
+            assert serving._accept_all(server._socket) == []
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            for descriptor in taken:
+                os.close(descriptor)
+        may_answer.set()
+        assert (await client.reply()).body == b'held'
+        waiting.close()
