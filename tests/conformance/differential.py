@@ -84,7 +84,7 @@ def result(engine: Any, data: Input) -> dict[str, Any]:
     if data.ends and not talk.engine.closing:
         talk.eof()
     return {
-        'requests': [(seen.summary(), seen.whole, seen.gone, seen.replied) for seen in talk.requests],
+        'requests': [(seen.summary(), seen.whole, (seen.gone, seen.answered), seen.replied) for seen in talk.requests],
         'refused': [(refusal.status, refusal.reason, line) for refusal, line in talk.recorder.refusals],
         'responses': [plain(response) for response in talk.responses],
         'state': before_the_end,

@@ -94,7 +94,7 @@ def test_any_calls_in_any_order(sequence):
     one, *others = [
         (
             [plain(response) for response in talk.responses],
-            [(seen.summary(), seen.whole, seen.gone) for seen in talk.requests],
+            [(seen.summary(), seen.whole, seen.gone, seen.answered) for seen in talk.requests],
         )
         for talk in talks
     ]

@@ -147,7 +147,7 @@ def test_refuse_answers_a_body_that_does_not_end(engine):
     talk.engine.refuse(408, 'body too slow')
     assert talk.statuses == [408]
     assert talk.engine.closing
-    assert talk.requests[0].gone == 'body too slow'
+    assert (talk.requests[0].gone, talk.requests[0].answered) == ('body too slow', 408)
     with pytest.raises(FlowError):
         talk.engine.respond(1, OK, b'')
 
@@ -158,6 +158,7 @@ def test_refuse_within_a_response_cuts_it(engine):
     talk.engine.start(1, OK)
     talk.engine.refuse(408, 'body too slow')
     assert talk.statuses == [200]
+    assert talk.requests[0].answered == 0
     assert not talk.responses[0].whole
     assert talk.engine.closing
 

@@ -53,6 +53,8 @@ class Seen:
     trailers: Fields = field(default_factory=list)
     whole: bool = False
     gone: str | None = None
+    # What the engine answered in the application's place.
+    answered: int = 0
     replied: bool = False
     informed: bool = False
 
@@ -101,6 +103,7 @@ class Recorder:
     def on_gone(self, stream: int, reason: str, status: int = 0) -> None:
         assert stream == len(self.requests)
         self.requests[-1].gone = reason
+        self.requests[-1].answered = status
 
     def on_refused(self, refusal: Refusal, request_line: bytes) -> None:
         assert not self.refusals
