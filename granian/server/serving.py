@@ -88,9 +88,10 @@ class Serving:
         """Accept nothing more, finish what has begun, cut what takes too long, stop the application."""
         for service in self._services:
             service.draining = True
-        await self._stop_accepting()
         for connection in tuple(self.shared.connections):
             connection.drain()
+        # Connections that are made from now on drain from the start.
+        await self._stop_accepting()
         try:
             await asyncio.wait_for(self.shared.idle(), self._settings.graceful_timeout_s)
         except asyncio.TimeoutError:
