@@ -9,12 +9,13 @@ from granian.protocol.responses import response_head
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from granian.protocol.contract import Engine, Field, Fields, RequestHead
     from granian.protocol.responses import ResponseHead
 
 _FAILURE = response_head(500, [])
+_TOO_LARGE = response_head(413, [(b'content-type', b'text/plain; charset=utf-8'), (b'connection', b'close')])
 
 
 class ConnectionInfo:
@@ -26,6 +27,26 @@ class ConnectionInfo:
         self.client = client
         self.server = server
         self.scheme = scheme
+
+
+class Terms:
+    """What the mount that answers asks for beyond what its server does; None: nothing."""
+
+    __slots__ = ('body_bytes_max', 'body_read_s', 'dress', 'write_s')
+
+    def __init__(
+        self,
+        *,
+        body_bytes_max: int | None,
+        body_read_s: float | None,
+        write_s: float | None,
+        dress: Callable[[ResponseHead], ResponseHead] | None,
+    ) -> None:
+        self.body_bytes_max = body_bytes_max
+        self.body_read_s = body_read_s
+        self.write_s = write_s
+        # What each final head goes through.
+        self.dress = dress
 
 
 class Carrier(Protocol):
@@ -57,8 +78,8 @@ class Exchange:
     """
 
     __slots__ = (
-        '_chunks', '_engine', '_stream', '_told_continue', '_waiters',
-        'body_ended', 'carrier', 'done', 'gone', 'head', 'lost', 'started', 'started_at_s', 'status', 'trailers',
+        '_chunks', '_engine', '_room', '_stream', '_told_continue', '_waiters',
+        'body_ended', 'carrier', 'done', 'gone', 'head', 'lost', 'started', 'started_at_s', 'status', 'terms', 'trailers',
     )  # fmt: skip
 
     def __init__(
@@ -83,6 +104,31 @@ class Exchange:
         self.started_at_s = 0.0
         self._told_continue = False
         self._waiters: list[asyncio.Future[None]] = []
+        self.terms: Terms | None = None
+        # Body bytes that may still come, where the head does not say how many will.
+        self._room: int | None = None
+
+    def agree(self, terms: Terms | None) -> bool:
+        """Go by these terms. False where the body is over their bound: that has been answered."""
+        self.terms = terms
+        self._room = None
+        bound = None if terms is None else terms.body_bytes_max
+        if bound is None:
+            return True
+        arrived = sum(map(len, self._chunks))
+        if max(arrived, self.head.content_length) > bound:
+            self._refuse_body()
+            return False
+        if not self.body_ended:
+            self._room = bound - arrived
+        return True
+
+    def _refuse_body(self) -> None:
+        if self.started:
+            self.abort()
+        elif not self.lost:
+            self.respond(_TOO_LARGE, b'body too large\n')
+        self.tell_gone(lost=True)
 
     # ── the request's body ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -126,6 +172,8 @@ class Exchange:
     def respond(self, response: ResponseHead, body: bytes) -> None:
         """Send a whole response."""
         self._check_open()
+        if self.terms is not None and self.terms.dress is not None:
+            response = self.terms.dress(response)
         self._engine.respond(self._stream, response, body)
         self.started = True
         self._complete(response.status)
@@ -133,6 +181,8 @@ class Exchange:
     def start(self, response: ResponseHead) -> None:
         """Send the head of a response; it leaves with the first `write`, or with `carrier.flush`."""
         self._check_open()
+        if self.terms is not None and self.terms.dress is not None:
+            response = self.terms.dress(response)
         self._engine.start(self._stream, response)
         self.started = True
         self.status = response.status
@@ -205,6 +255,11 @@ class Exchange:
     # ── what its connection tells it ─────────────────────────────────────────────────────────────────────────────
 
     def tell_body(self, data: bytes) -> None:
+        if self._room is not None:
+            self._room -= len(data)
+            if self._room < 0:
+                self._refuse_body()
+                return
         self._chunks.append(data)
         self.wake()
 

@@ -15,6 +15,7 @@ from granian.server.tasks import start_now
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from granian.exchange import Terms
     from granian.protocol.contract import Fields, Refusal, RequestHead
     from granian.server.service import Service
 
@@ -36,8 +37,8 @@ class Connection(asyncio.Protocol):
     """Moves bytes between a transport and an engine, exchanges to the application, and time to both."""
 
     __slots__ = (
-        '_exchange', '_held', '_inside', '_lingering', '_paused', '_phase', '_postponed', '_transport', '_unsent',
-        'blocked', 'check_at', 'deadline', 'engine', 'info', 'loop', 'service',
+        '_exchange', '_held', '_inside', '_lingering', '_paused', '_phase', '_postponed', '_terms', '_transport',
+        '_unsent', 'blocked', 'check_at', 'deadline', 'engine', 'info', 'loop', 'service',
     )  # fmt: skip
 
     def __init__(self, service: Service) -> None:
@@ -47,6 +48,8 @@ class Connection(asyncio.Protocol):
         self.blocked = False
         self.deadline = self.check_at = NEVER
         self._exchange: Exchange | None = None
+        # Those of the exchange that was answered last: its answer may still be on its way.
+        self._terms: Terms | None = None
         # Bytes read while the worker had no room for another exchange.
         self._held = b''
         self._inside = self._paused = self._lingering = self._postponed = False
@@ -86,14 +89,14 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         self.blocked = True
         self._unsent = self._transport.get_write_buffer_size()
-        self._arm(self.service.timeouts.write_s)
+        self._arm(self._write_s())
 
     def resume_writing(self) -> None:
         self.blocked = False
         if self._lingering:
             self._arm(LINGER_S)
         elif self._transport.is_closing():
-            self._arm(self.service.timeouts.write_s)
+            self._arm(self._write_s())
         else:
             self._time_phase()
         if self._postponed:
@@ -179,6 +182,7 @@ class Connection(asyncio.Protocol):
     def completed(self, exchange: Exchange) -> None:
         service = self.service
         self._exchange = None
+        self._terms = exchange.terms
         service.gate.left()
         if service.access_log is not None:
             self._log_access(exchange)
@@ -276,13 +280,13 @@ class Connection(asyncio.Protocol):
             # The peer has reset the connection, and asyncio has not noticed: it does not read after an end of file.
             self._transport.abort()
         else:
-            self._arm(self.service.timeouts.write_s if self.blocked else LINGER_S)
+            self._arm(self._write_s() if self.blocked else LINGER_S)
 
     def _close_transport(self) -> None:
         """Close once all is sent, for as long as the peer takes it."""
         self._transport.close()
         self._unsent = self._transport.get_write_buffer_size()
-        self._arm(self.service.timeouts.write_s)
+        self._arm(self._write_s())
 
     def cut(self) -> None:
         """Close by a reset: the client can tell that what it has is not whole."""
@@ -298,6 +302,13 @@ class Connection(asyncio.Protocol):
         if deadline < self.check_at:
             self.service.wheel.watch(self)
 
+    def _current_terms(self) -> Terms | None:
+        return self._terms if self._exchange is None else self._exchange.terms
+
+    def _write_s(self) -> float:
+        terms = self._current_terms()
+        return self.service.timeouts.write_s if terms is None or terms.write_s is None else terms.write_s
+
     def _time_phase(self) -> None:
         phase = self.engine.phase
         timeouts = self.service.timeouts
@@ -306,7 +317,8 @@ class Connection(asyncio.Protocol):
         elif phase == 'busy' or self._paused or (self._exchange is not None and self._exchange.holds_up_body):
             self.deadline = NEVER
         elif phase == 'body':
-            self._arm(timeouts.body_read_s)
+            terms = self._current_terms()
+            self._arm(timeouts.body_read_s if terms is None or terms.body_read_s is None else terms.body_read_s)
         elif self._phase != 'head':
             # Once for the whole head, however many pieces it comes in.
             self._arm(timeouts.head_s)
@@ -327,7 +339,7 @@ class Connection(asyncio.Protocol):
         unsent = self._transport.get_write_buffer_size()
         if unsent < self._unsent:
             self._unsent = unsent
-            self._arm(self.service.timeouts.write_s)
+            self._arm(self._write_s())
         else:
             self._transport.abort()
 
