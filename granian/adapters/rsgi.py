@@ -1,0 +1,401 @@
+"""RSGI 1.6: an exchange on one side, an application on the other."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from granian.adapters import rsgi_files
+from granian.adapters.rsgi_scope import Scope
+from granian.adapters.rsgi_types import RSGIProtocolClosed, RSGIProtocolError
+from granian.errors import ClientDisconnected, InvalidResponse, LifespanError
+from granian.protocol.memory import Memory
+from granian.protocol.responses import SECRET_FIELDS, ResponseHead, response_head
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable
+
+    from granian.exchange import Exchange
+
+    TextFields = Iterable[tuple[str, str]]
+
+logger = logging.getLogger('_granian')
+
+STATUS_MAX = 0xFFFF
+_FAILURE = response_head(500, [])
+
+_heads: Memory[ResponseHead] = Memory(entries_max=512, key_bytes_max=2048)
+_recent_head = _heads.recent.get
+
+
+class RsgiAdapter:
+    """One application: `init`, `start`, any number of `handle`, `stop`, `close`."""
+
+    def __init__(self, application: Any, loop: asyncio.AbstractEventLoop, *, strip: int = 0) -> None:
+        """`strip`: characters of the path that belong to the application's place, and not to the application."""
+        self._target = application
+        self._application = getattr(application, '__rsgi__', application)
+        self._loop = loop
+        self._strip = strip
+
+    def init(self) -> None:
+        """Call `__rsgi_init__`. The loop must not be running: the application may run it. Raises LifespanError."""
+        hook = getattr(self._target, '__rsgi_init__', None)
+        if hook is None:
+            return
+        try:
+            hook(self._loop)
+        except (Exception, SystemExit) as exc:
+            raise LifespanError(f'RSGI init failed: {type(exc).__name__}: {exc}') from exc
+
+    def close(self) -> None:
+        """Call `__rsgi_del__`, under the same condition. What it raises is logged: there is nothing left to refuse."""
+        hook = getattr(self._target, '__rsgi_del__', None)
+        if hook is None:
+            return
+        try:
+            hook(self._loop)
+        except (Exception, SystemExit) as exc:
+            logger.error('Application __rsgi_del__ raised an exception', exc_info=exc)
+
+    async def start(self) -> None:
+        """RSGI has nothing to say to an application while the loop runs."""
+
+    async def stop(self) -> None:
+        """As `start`."""
+
+    async def handle(self, exchange: Exchange) -> None:
+        """Let the application answer. Raises nothing but a cancellation that comes after the application's end."""
+        protocol = HTTPProtocol(exchange)
+        failed = False
+        try:
+            await self._application(Scope(exchange, self._strip), protocol)
+        except (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError) as exc:
+            # One request ends no worker.
+            failed = True
+            _log_failure(exchange, exc)
+        if not exchange.done or protocol.sends_file:
+            await protocol.conclude(failed=failed)
+
+
+class HTTPProtocol:
+    """The application's side of one exchange: the request's body, and the one response.
+
+    Only the first response_* call counts; a later one does nothing.
+    """
+
+    __slots__ = ('_answered', '_body_asked', '_exchange', '_file')
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._answered = self._body_asked = False
+        self._file: _FileAnswer | None = None
+
+    # ── the request's body ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def __call__(self) -> bytes:
+        """The whole body; once. Raises RSGIProtocolClosed if it will never be whole."""
+        self._ask_for_body()
+        exchange = self._exchange
+        body = exchange.take()
+        if exchange.body_ended:
+            return body
+        pieces = [body]
+        while piece := await _read(exchange):
+            pieces.append(piece)
+        return b''.join(pieces)
+
+    def __aiter__(self) -> _BodyPieces:
+        """The body in pieces as they arrive, and b'' after the last; once."""
+        self._ask_for_body()
+        return _BodyPieces(self._exchange)
+
+    def _ask_for_body(self) -> None:
+        if self._body_asked:
+            raise RSGIProtocolError
+        self._body_asked = True
+
+    async def client_disconnect(self) -> None:
+        """Return once the client is gone, or has been answered."""
+        await self._exchange.over()
+
+    # ── the response ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def response_empty(self, status: int = 200, headers: TextFields = ()) -> None:
+        self._respond(status, headers, b'')
+
+    def response_str(self, status: int = 200, headers: TextFields = (), body: str = '') -> None:
+        self._respond(status, headers, _encoded(body))
+
+    def response_bytes(self, status: int = 200, headers: TextFields = (), body: bytes = b'') -> None:
+        self._respond(status, headers, body if type(body) is bytes else _as_bytes(body))
+
+    def response_file(self, status: int, headers: TextFields, file: str) -> None:
+        """Answer with a file; 404 if there is none."""
+        self._send_file(status, headers, file, None)
+
+    def response_file_range(self, status: int, headers: TextFields, file: str, start: int, end: int) -> None:
+        """Answer with the bytes of a file from `start` up to, and without, `end`."""
+        if start < 0:
+            raise OverflowError('start is negative')
+        if start >= end:
+            raise ValueError('Invalid range')
+        self._send_file(status, headers, file, (start, end))
+
+    def response_stream(self, status: int = 200, headers: TextFields = ()) -> HTTPStreamTransport:
+        """Begin a response of which the body follows. It ends with the transport, or with the application's call."""
+        if self._answered:
+            raise RSGIProtocolError
+        exchange = self._exchange
+        response = _response_head(status, headers)
+        self._answered = True
+        if not exchange.done:
+            exchange.start(response)
+            # The head leaves with the first piece of the body; if the application waits before that, then now.
+            exchange.carrier.loop.call_soon(exchange.carrier.flush)
+        return HTTPStreamTransport(exchange)
+
+    def _respond(self, status: int, headers: TextFields, body: bytes) -> None:
+        if self._answered:
+            return
+        if type(headers) is not list:
+            # Perhaps it can be read only once.
+            headers = tuple(headers)
+        try:
+            response = _recent_head((status, *headers)) or _response_head(status, headers)
+        except TypeError:
+            # Pairs given as lists cannot be looked up.
+            response = _response_head(status, headers)
+        exchange = self._exchange
+        if not exchange.done:
+            try:
+                exchange.respond(response, body)
+            except InvalidResponse as exc:
+                raise _refused(exc) from exc
+            except ClientDisconnected:
+                # Nobody is there to be answered.
+                pass
+        self._answered = True
+
+    def _send_file(self, status: int, headers: TextFields, file: str, span: tuple[int, int] | None) -> None:
+        if self._answered:
+            return
+        path = os.fsdecode(file)
+        response = _response_head(status, headers)
+        self._answered = True
+        if not self._exchange.done:
+            self._file = _FileAnswer(self._exchange, rsgi_files.send_file(self._exchange, response, path, span))
+
+    @property
+    def sends_file(self) -> bool:
+        return self._file is not None
+
+    async def conclude(self, *, failed: bool) -> None:
+        """The application's call is over, and the response is not."""
+        exchange = self._exchange
+        if self._file is not None:
+            await self._file.sent()
+        elif not self._answered:
+            if not failed and not exchange.gone:
+                logger.error('Application callable returned without a response')
+            _fail(exchange)
+        elif failed:
+            _fail(exchange)
+        else:
+            _finish(exchange)
+
+
+class _BodyPieces:
+    """`async for` over a body."""
+
+    __slots__ = ('_ended', '_exchange')
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._ended = False
+
+    def __aiter__(self) -> _BodyPieces:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._ended:
+            raise StopAsyncIteration
+        piece = await _read(self._exchange)
+        self._ended = not piece
+        return piece
+
+
+class HTTPStreamTransport:
+    """The body of a response that was begun by `response_stream`."""
+
+    __slots__ = ('_exchange',)
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send a piece; return once the socket takes more. Raises RSGIProtocolClosed."""
+        if type(data) is not bytes:
+            data = _as_bytes(data)
+        exchange = self._exchange
+        if exchange.done:
+            raise RSGIProtocolClosed
+        try:
+            exchange.write(data)
+        except InvalidResponse as exc:
+            raise _refused(exc) from exc
+        except ClientDisconnected:
+            raise RSGIProtocolClosed from None
+        if exchange.carrier.blocked:
+            await self._writable()
+
+    async def send_str(self, data: str) -> None:
+        """As `send_bytes`, in UTF-8."""
+        await self.send_bytes(_encoded(data))
+
+    async def _writable(self) -> None:
+        exchange = self._exchange
+        # Once done, the connection tells this exchange nothing more.
+        while exchange.carrier.blocked and not exchange.done:
+            await exchange.changed()
+        if exchange.lost:
+            raise RSGIProtocolClosed
+
+    def __del__(self) -> None:
+        exchange = self._exchange
+        if exchange.done:
+            return
+        # Not here: this may be anywhere, even in another thread, since the garbage collector runs anywhere.
+        loop = exchange.carrier.loop
+        if asyncio._get_running_loop() is loop:
+            loop.call_soon(_finish, exchange)
+        elif not loop.is_closed():
+            loop.call_soon_threadsafe(_finish, exchange)
+
+
+class _FileAnswer:
+    """A file that is sent at the application's end, or in the next turn of the loop if the application waits."""
+
+    __slots__ = ('_exchange', '_sending', '_task', '_turn')
+
+    def __init__(self, exchange: Exchange, sending: Coroutine[Any, Any, None]) -> None:
+        self._exchange = exchange
+        self._sending = sending
+        self._task: asyncio.Task[None] | None = None
+        self._turn = exchange.carrier.loop.call_soon(self._begin)
+
+    def _begin(self) -> None:
+        self._task = self._exchange.carrier.loop.create_task(self._send())
+
+    async def sent(self) -> None:
+        if self._task is None:
+            self._turn.cancel()
+            await self._send()
+        else:
+            await self._task
+
+    async def _send(self) -> None:
+        exchange = self._exchange
+        try:
+            await self._sending
+        except ClientDisconnected:
+            logger.debug('File not sent: the client is gone')
+        except InvalidResponse as exc:
+            _log_refusal(exc)
+        except Exception as exc:
+            logger.error('File could not be sent', exc_info=exc)
+        finally:
+            _fail(exchange)
+
+
+def _response_head(status: int, headers: TextFields) -> ResponseHead:
+    """The checked head for what an application gave, remembered where it may be. Raises RSGIProtocolError."""
+    if not isinstance(status, int):
+        raise TypeError(f'status must be an int, not {type(status).__name__}')
+    if not 0 <= status <= STATUS_MAX:
+        raise OverflowError('status does not fit in 16 bits')
+    pairs = [_pair(header) for header in headers]
+    try:
+        fields = [(name.encode('latin-1'), value.encode('latin-1')) for name, value in pairs]
+        head = response_head(status, fields)
+    except (InvalidResponse, UnicodeEncodeError) as exc:
+        raise _refused(exc) from exc
+    if not any(name.lower() in SECRET_FIELDS for name, _ in fields):
+        _heads.keep((status, *pairs), head, sum([len(name) + len(value) for name, value in fields]))
+    return head
+
+
+def _pair(header: Any) -> tuple[str, str]:
+    if not isinstance(header, (tuple, list)) or len(header) != 2:
+        raise TypeError('a header must be a pair')
+    name, value = header
+    if not isinstance(name, str) or not isinstance(value, str):
+        raise TypeError('a header must be a pair of str')
+    return name, value
+
+
+def _as_bytes(value: Any) -> bytes:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    raise TypeError(f'bytes are wanted, not {type(value).__name__}')
+
+
+def _encoded(value: str) -> bytes:
+    if not isinstance(value, str):
+        raise TypeError(f'a str is wanted, not {type(value).__name__}')
+    return value.encode()
+
+
+def _refused(reason: Exception) -> RSGIProtocolError:
+    _log_refusal(reason)
+    return RSGIProtocolError()
+
+
+def _log_refusal(reason: Exception) -> None:
+    logger.error('Application response refused: %s', reason)
+
+
+async def _read(exchange: Exchange) -> bytes:
+    try:
+        return await exchange.read()
+    except ClientDisconnected:
+        raise RSGIProtocolClosed from None
+
+
+def _finish(exchange: Exchange) -> None:
+    """End a streamed body."""
+    if exchange.done:
+        return
+    try:
+        exchange.finish()
+    except InvalidResponse as exc:
+        _log_refusal(exc)
+    except ClientDisconnected:
+        logger.debug('Response not ended: the client is gone')
+
+
+def _fail(exchange: Exchange) -> None:
+    """An empty 500 if nothing was sent yet, else cut the response so that the client can tell."""
+    if exchange.done or exchange.lost or exchange.started:
+        exchange.fail()
+    else:
+        exchange.respond(_FAILURE, b'')
+
+
+def _log_failure(exchange: Exchange, exc: BaseException) -> None:
+    if exchange.gone and _stems_from_disconnect(exc):
+        logger.debug('Application stopped: the client is gone')
+    elif exchange.done and isinstance(exc, asyncio.CancelledError):
+        logger.debug('Application stopped: cancelled')
+    else:
+        logger.error('Application callable raised an exception', exc_info=exc)
+
+
+def _stems_from_disconnect(exc: BaseException | None) -> bool:
+    while exc is not None:
+        if isinstance(exc, OSError):
+            return True
+        exc = exc.__cause__ or exc.__context__
+    return False
