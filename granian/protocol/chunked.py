@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # A chunk's size and its extensions. Extensions mean nothing to us (RFC 9112 7.1.1); they may not cost much either.
 CHUNK_LINE_BYTES_MAX = 256
+# Of a whole body's lines with extensions. Go allows as much.
+EXTENSION_BYTES_MAX = 16 * 1024
 _QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
 _is_chunk_line = re.compile(
     rb'([0-9A-Fa-f]{1,16})(?:[ \t]*;[ \t]*%b(?:[ \t]*=[ \t]*(?:%b|%b))?)*' % (TOKEN, TOKEN, _QUOTED)
@@ -29,16 +31,38 @@ def chunk_size(line: bytes) -> int:
     return int(match[1], 16)
 
 
+class ChunkSizes:
+    """Adds up what the chunk lines of one body say."""
+
+    __slots__ = ('_body_bytes_max', '_extension_bytes', '_total')
+
+    def __init__(self, limits: Http1Limits) -> None:
+        self._body_bytes_max = limits.body_bytes_max
+        self._total = self._extension_bytes = 0
+
+    def take(self, line: bytes) -> int:
+        """The size that the next chunk line states. Raises Refusal."""
+        size = chunk_size(line)
+        if b';' in line:
+            self._extension_bytes += len(line)
+            if self._extension_bytes > EXTENSION_BYTES_MAX:
+                raise Refusal(400, 'too many chunk extensions')
+        self._total += size
+        if self._body_bytes_max is not None and self._total > self._body_bytes_max:
+            raise Refusal(413, 'body too large')
+        return size
+
+
 class ChunkedDecoder:
     """Takes the coding off one body. `ended` once the last chunk and its trailers were there."""
 
-    __slots__ = ('_held', '_left', '_limits', '_scanned', '_state', '_total', 'ended', 'trailers')
+    __slots__ = ('_held', '_left', '_limits', '_scanned', '_sizes', '_state', 'ended', 'trailers')
 
     def __init__(self, limits: Http1Limits) -> None:
         self._limits = limits
         self._state = SIZE
         self._left = 0
-        self._total = 0
+        self._sizes = ChunkSizes(limits)
         # The start of a line whose end has not arrived.
         self._held = b''
         # So much of the trailers held is known to hold neither their end nor a bare LF.
@@ -92,10 +116,7 @@ class ChunkedDecoder:
             if len(data) - pos > CHUNK_LINE_BYTES_MAX + 1 or b'\n' in data[pos:]:
                 raise Refusal(400, 'bad chunk size or extension')
             return -1
-        self._left = chunk_size(data[pos:end])
-        self._total += self._left
-        if self._limits.body_bytes_max is not None and self._total > self._limits.body_bytes_max:
-            raise Refusal(413, 'body too large')
+        self._left = self._sizes.take(data[pos:end])
         self._state = DATA if self._left else TRAILERS
         return end + 2
 

@@ -60,7 +60,7 @@ class Refusal(Exception):  # noqa: N818
 
 
 class EngineEvents(Protocol):
-    """What an engine tells its connection. Called from within `receive` and `receive_eof` only."""
+    """What an engine tells its connection. Called from within `receive`, `receive_eof` and `refuse` only."""
 
     def on_request(self, stream: int, head: RequestHead, body: bytes, *, ended: bool) -> None:
         """A request begins. `body` is what came along with the head; `ended`: that is all of it."""

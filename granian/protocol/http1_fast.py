@@ -83,14 +83,18 @@ class Http1Fast:
             # The same bytes on the same connection: the same head, and nothing after it.
             self._data = b''
             self._scanned = 0
-            self._begin(self._last_head, b'', ended=True)
+            try:
+                self._begin(self._last_head, b'', ended=True)
+            finally:
+                self._receiving = False
         else:
             self._data, self._pos = data, 0
             try:
                 self._consume()
             except Refusal as refusal:
                 self._refuse(refusal)
-        self._receiving = False
+            finally:
+                self._receiving = False
 
     def _consume(self) -> None:
         """Take requests from the input for as long as they are answered at once."""
@@ -195,6 +199,8 @@ class Http1Fast:
             self._next()
         else:
             self.phase = 'busy'
+            # Read on: a client that leaves is to be noticed, however much of its body is still to be taken.
+            self.paused = False
             self.events.on_body_end(self.stream, trailers)
 
     def _spoil(self, refusal: Refusal) -> None:

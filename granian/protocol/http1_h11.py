@@ -92,9 +92,10 @@ class Http1H11:
             self._consume()
         except Refusal as refusal:
             self._refuse(refusal)
-        self._data = self._data[self._pos :]
-        self._pos = 0
-        self._receiving = False
+        finally:
+            self._data = self._data[self._pos :]
+            self._pos = 0
+            self._receiving = False
 
     def _consume(self) -> None:
         """Take requests from the input for as long as they are answered at once."""
@@ -212,6 +213,8 @@ class Http1H11:
         self._whole = True
         if self._owes_all or self._owes_rest:
             self.phase = 'busy'
+            # Read on: a client that leaves is to be noticed, however much of its body is still to be taken.
+            self.paused = False
             self.events.on_body_end(self.stream, trailers)
         else:
             self._next()

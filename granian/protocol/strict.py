@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from granian.protocol.chunked import CHUNK_LINE_BYTES_MAX, chunk_size
+from granian.protocol.chunked import CHUNK_LINE_BYTES_MAX, ChunkSizes
 from granian.protocol.contract import Refusal
 from granian.protocol.requests import FIELD_BYTES, check_trailers, plain_field
 
@@ -29,13 +29,14 @@ def check_lines(block: bytes) -> None:
 class ChunkGate:
     """Follows the chunked coding of one body and lets pass what is strictly formed."""
 
-    __slots__ = ('_left', '_limits', '_scanned', '_state', '_total', 'ended')
+    __slots__ = ('_left', '_limits', '_scanned', '_sizes', '_state', 'ended')
 
     def __init__(self, limits: Http1Limits) -> None:
         self._limits = limits
         self._state = SIZE
-        # Bytes until the state changes, or the whole body has.
-        self._left = self._total = 0
+        self._sizes = ChunkSizes(limits)
+        # Bytes until the state changes.
+        self._left = 0
         # So much of the trailers at hand was looked at before.
         self._scanned = 0
         self.ended = False
@@ -64,10 +65,7 @@ class ChunkGate:
             if len(line) > CHUNK_LINE_BYTES_MAX + 1 or b'\n' in line:
                 raise Refusal(400, 'bad chunk size or extension')
             return pos
-        self._left = chunk_size(data[pos:end])
-        self._total += self._left
-        if self._limits.body_bytes_max is not None and self._total > self._limits.body_bytes_max:
-            raise Refusal(413, 'body too large')
+        self._left = self._sizes.take(data[pos:end])
         self._state = DATA if self._left else TRAILERS
         return end + 2
 

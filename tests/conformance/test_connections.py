@@ -287,3 +287,21 @@ def test_the_phase_tells_what_is_waited_for(engine):
     assert phases == ['idle', 'idle', 'head', 'head', 'body', 'busy']
     talk.engine.respond(1, OK, b'')
     assert talk.engine.phase == 'idle'
+
+
+def test_a_body_that_has_ended_does_not_stop_the_reading(engine):
+    """The end of the connection is to be noticed while the application still has to take the body."""
+    talk = Conversation(engine, reply=no_reply)
+    talk.feed(post(b'Content-Length: %d' % (LIMITS.read_ahead_bytes_max * 2)) + b'x' * (LIMITS.read_ahead_bytes_max + 1))
+    assert talk.engine.paused
+    talk.feed(b'x' * (LIMITS.read_ahead_bytes_max - 1))
+    assert not talk.engine.paused
+
+
+@pytest.mark.parametrize(('lines', 'refused'), [(64, False), (65, True)])
+def test_all_chunk_extensions_of_a_body_together_are_bounded(engine, lines, refused):
+    talk = Conversation(engine, reply=no_reply)
+    line = b'1;x=' + b'y' * 252
+    talk.feed(post(b'Transfer-Encoding: chunked') + (line + b'\r\nz\r\n') * lines)
+    assert talk.engine.closing is refused
+    assert [response.status for response in talk.responses] == ([400] if refused else [])
