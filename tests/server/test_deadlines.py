@@ -5,12 +5,17 @@ import time
 
 import pytest
 
-from granian.server import connection
+from granian.server import connection, deadlines
 from tests.helpers.serving import answer, body, one_loop, read_body, start
 
 
+@pytest.fixture(autouse=True)
+def fine_ticks(monkeypatch):
+    monkeypatch.setattr(deadlines, 'TICK_S', 0.01)
+
+
 async def test_half_a_head_is_answered_408(serve):
-    async with serve(answer, timeouts={'head_s': 0.1}) as server:
+    async with serve(answer, timeouts={'head_s': 0.05}) as server:
         client = await server.connect()
         await client.send(b'GET / HTTP/1.1\r\nHost: a\r\n')
         reply = await client.reply()
@@ -33,7 +38,7 @@ async def test_a_head_that_drips_is_answered_408(serve):
 
 @one_loop
 async def test_a_connection_that_says_nothing_is_closed_silently(serve):
-    async with serve(answer, timeouts={'head_s': 0.1}) as server:
+    async with serve(answer, timeouts={'head_s': 0.05}) as server:
         client = await server.connect()
         await client.closed()
 
@@ -42,7 +47,7 @@ async def test_an_idle_connection_is_closed_silently(serve):
     async def app(scope, receive, send):
         await answer(send)
 
-    async with serve(app, timeouts={'keep_alive_s': 0.1}) as server:
+    async with serve(app, timeouts={'keep_alive_s': 0.05}) as server:
         client = await server.connect()
         for _ in range(2):
             await client.get()
@@ -53,10 +58,10 @@ async def test_an_idle_connection_is_closed_silently(serve):
 @one_loop
 async def test_an_application_may_take_longer_than_any_deadline(serve):
     async def app(scope, receive, send):
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.2)
         await answer(send, await read_body(receive))
 
-    timeouts = dict.fromkeys(('head_s', 'body_read_s', 'keep_alive_s', 'write_s'), 0.1)
+    timeouts = dict.fromkeys(('head_s', 'body_read_s', 'keep_alive_s', 'write_s'), 0.05)
     async with serve(app, timeouts=timeouts) as server:
         client = await server.connect()
         await client.post('/', b'whole')
@@ -88,7 +93,7 @@ async def test_a_body_that_stops_is_answered_408_and_is_a_disconnect(serve):
             raised.append(True)
             raise
 
-    async with serve(app, timeouts={'body_read_s': 0.1}) as server:
+    async with serve(app, timeouts={'body_read_s': 0.05}) as server:
         client = await server.connect()
         await client.get('/', 'Content-Length: 10', method='POST')
         await client.send(b'some')
@@ -102,11 +107,11 @@ async def test_a_body_that_goes_on_is_waited_for(serve):
     async def app(scope, receive, send):
         await answer(send, await read_body(receive))
 
-    async with serve(app, timeouts={'body_read_s': 0.2}) as server:
+    async with serve(app, timeouts={'body_read_s': 0.1}) as server:
         client = await server.connect()
         await client.get('/', 'Content-Length: 10', method='POST')
         for _ in range(10):
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.03)
             await client.send(b'x')
         assert (await client.reply()).body == b'x' * 10
 
@@ -116,7 +121,7 @@ async def test_a_body_that_stops_after_the_answer_closes_the_connection(serve):
     async def app(scope, receive, send):
         await answer(send, b'early')
 
-    async with serve(app, timeouts={'body_read_s': 0.1}) as server:
+    async with serve(app, timeouts={'body_read_s': 0.05}) as server:
         client = await server.connect()
         await client.get('/', 'Content-Length: 10', method='POST')
         assert (await client.reply()).body == b'early'
@@ -130,7 +135,7 @@ async def test_a_body_that_stops_in_the_middle_of_a_streamed_answer_cuts_it(serv
         await body(send, b'early', more=True)
         await read_body(receive)
 
-    async with serve(app, timeouts={'body_read_s': 0.1}) as server:
+    async with serve(app, timeouts={'body_read_s': 0.05}) as server:
         client = await server.connect()
         await client.get('/', 'Content-Length: 10', method='POST')
         with pytest.raises(asyncio.IncompleteReadError):
@@ -140,10 +145,10 @@ async def test_a_body_that_stops_in_the_middle_of_a_streamed_answer_cuts_it(serv
 @one_loop
 async def test_a_client_that_waits_for_a_100_is_not_late(serve):
     async def app(scope, receive, send):
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.2)
         await answer(send, await read_body(receive))
 
-    async with serve(app, timeouts={'body_read_s': 0.2}) as server:
+    async with serve(app, timeouts={'body_read_s': 0.1}) as server:
         client = await server.connect()
         await client.get('/', 'Content-Length: 2', 'Expect: 100-continue', method='POST')
         assert await client.line() == b'HTTP/1.1 100 Continue'
@@ -157,7 +162,7 @@ async def test_a_client_that_was_told_to_go_on_and_does_not_is_answered_408(serv
     async def app(scope, receive, send):
         await answer(send, await read_body(receive))
 
-    async with serve(app, timeouts={'body_read_s': 0.1}) as server:
+    async with serve(app, timeouts={'body_read_s': 0.05}) as server:
         client = await server.connect()
         await client.get('/', 'Content-Length: 2', 'Expect: 100-continue', method='POST')
         assert (await client.reply()).status == 408
@@ -246,7 +251,7 @@ async def drip(client):
 
 @one_loop
 async def test_a_client_that_goes_on_sending_after_its_answer_is_cut(serve, monkeypatch):
-    monkeypatch.setattr(connection, 'LINGER_S', 0.1)
+    monkeypatch.setattr(connection, 'LINGER_S', 0.05)
 
     async def app(scope, receive, send):
         await answer(send, b'enough', status=403)
@@ -261,7 +266,7 @@ async def test_a_client_that_goes_on_sending_after_its_answer_is_cut(serve, monk
 
 @one_loop
 async def test_a_slow_reader_gets_the_whole_answer_to_a_body_nobody_read(serve, monkeypatch):
-    monkeypatch.setattr(connection, 'LINGER_S', 0.1)
+    monkeypatch.setattr(connection, 'LINGER_S', 0.05)
 
     async def app(scope, receive, send):
         await answer(send, bytes(10_000_000), status=403)

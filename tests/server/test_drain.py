@@ -8,13 +8,14 @@ import socket
 
 import pytest
 
-from granian.server import connection, serving
+from granian.server import connection, deadlines, serving
 from tests.helpers.serving import Client, answer, body, one_loop, read_body, start
 
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch):
-    monkeypatch.setattr(connection, 'DRAIN_IDLE_S', 0.1)
+    monkeypatch.setattr(deadlines, 'TICK_S', 0.01)
+    monkeypatch.setattr(connection, 'DRAIN_IDLE_S', 0.05)
     monkeypatch.setattr(serving, 'CANCEL_S', 0.1)
 
 
@@ -148,7 +149,7 @@ async def test_a_head_that_is_on_its_way_is_waited_for(serve):
         await server.until(lambda: any(c.engine.phase == 'head' for c in server.shared.connections))
         stop = stopping(server)
         await begun(server)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.15)
         await client.send(b'Host: a\r\n\r\n')
         assert (await client.reply()).body == b'held'
         await stop
@@ -164,7 +165,7 @@ async def test_requests_that_wait_for_their_turn_are_served(serve):
         await server.until(lambda: len(server.shared.gate._waiting) == 3)
         stop = stopping(server)
         await begun(server)
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.15)
         app.may_answer.set()
         assert [(await client.reply()).body for client in clients] == [b'held'] * 4
         await stop
@@ -296,7 +297,7 @@ async def test_a_slow_reader_gets_the_whole_of_its_answer(serve):
         await server.until(lambda: any(c.blocked for c in server.shared.connections))
         stop = stopping(server)
         await begun(server)
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.15)
         assert len((await client.reply()).body) == 12_000_000
         await client.closed()
         await stop
