@@ -1,0 +1,99 @@
+"""WSGI 1.0 (PEP 3333): exchanges on the loop's thread, the application on a pool of threads."""
+
+from __future__ import annotations
+
+import io
+import logging
+from typing import TYPE_CHECKING, Any
+
+from granian.adapters.threads import Threads
+from granian.adapters.wsgi_bridge import Bridge
+from granian.adapters.wsgi_call import Call
+from granian.adapters.wsgi_environ import Environs
+from granian.adapters.wsgi_input import streamed
+from granian.errors import ClientDisconnected
+from granian.protocol.contract import CHUNKED
+from granian.protocol.responses import response_head
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Coroutine
+
+    from granian.exchange import Exchange
+
+logger = logging.getLogger('_granian')
+
+# A body of at most this is waited for before a thread is: a slow client then holds none up.
+HELD_BYTES_MAX = 256 * 1024
+# After the drain: how long threads that finish something after their response may take.
+STOP_S = 1.0
+
+_NOT_FOUND = response_head(404, [(b'content-type', b'text/plain; charset=utf-8')])
+_BAD_REQUEST = response_head(400, [])
+_BUSY = response_head(503, [(b'retry-after', b'1')])
+
+
+class WsgiAdapter:
+    """One application under one name, with its threads."""
+
+    def __init__(
+        self,
+        application: Any,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        blocking_threads: int,
+        idle_timeout_s: float,
+        queue_max: int,
+        multiprocess: bool,
+        script_name: str = '',
+        name: str = 'wsgi',
+    ) -> None:
+        self.application = application
+        self._queue_max = queue_max
+        self._environs = Environs(multithread=blocking_threads > 1, multiprocess=multiprocess, script_name=script_name)
+        self.threads = Threads(loop, self._work, name=name, threads_max=blocking_threads, idle_timeout_s=idle_timeout_s)
+
+    async def start(self) -> None:
+        """Nothing has to be waited for: threads are made when they are needed."""
+
+    async def stop(self, timeout_s: float = STOP_S) -> None:
+        """End the threads; those that are stuck after `timeout_s` are named in the log and left."""
+        await self.threads.stop(timeout_s)
+
+    def handle(self, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
+        """Let the application answer. What is returned must be run where it is not None; it raises nothing."""
+        if len(self.threads.queue) >= self._queue_max:
+            logger.warning('Too many requests wait for a thread')
+            exchange.respond(_BUSY, b'')
+        elif exchange.body_ended:
+            self.threads.submit((exchange, exchange.take()))
+        elif exchange.head.expects_continue or not CHUNKED < exchange.head.content_length <= HELD_BYTES_MAX:
+            self.threads.submit((exchange, None))
+        else:
+            return self._hold(exchange)
+        return None
+
+    async def _hold(self, exchange: Exchange) -> None:
+        """Wait for the whole of a body that is known to be small."""
+        pieces = []
+        try:
+            while not exchange.body_taken:
+                pieces.append(await exchange.read())
+        except ClientDisconnected:
+            if not (exchange.done or exchange.lost):
+                exchange.respond(_BAD_REQUEST, b'')
+            return
+        self.threads.submit((exchange, b''.join(pieces)))
+
+    def _work(self, item: tuple[Exchange, bytes | None]) -> None:
+        """On a pool thread: one request."""
+        exchange, body = item
+        if exchange.lost:
+            # Its client left while it waited.
+            return
+        bridge = Bridge(self.threads, exchange)
+        environ = self._environs.environ(exchange, streamed(bridge.read) if body is None else io.BytesIO(body))
+        if environ is None:
+            bridge.respond(_NOT_FOUND, b'Not found')
+        else:
+            Call(bridge).run(self.application, environ)

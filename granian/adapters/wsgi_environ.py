@@ -1,0 +1,118 @@
+"""The environ of a request (PEP 3333)."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+from granian.adapters.wsgi_files import FileWrapper
+from granian.protocol.memory import Memory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from granian.exchange import ConnectionInfo, Exchange
+    from granian.protocol.contract import Field
+
+PROTOCOLS = {'1.0': 'HTTP/1.0', '1.1': 'HTTP/1.1', '2': 'HTTP/2', '3': 'HTTP/3'}
+# RFC 3875 4.1.18: these two have names of their own.
+_UNPREFIXED = {b'content-type': 'CONTENT_TYPE', b'content-length': 'CONTENT_LENGTH'}
+# Never remembered across connections: they are, or may be, somebody's secret.
+_SECRET_NAMES = frozenset({b'cookie', b'authorization', b'proxy-authorization'})
+# Where a field goes that must not arrive.
+_DROPPED = ('', '')
+
+
+class Environs:
+    """Makes environs for one application."""
+
+    def __init__(self, *, multithread: bool, multiprocess: bool, script_name: str) -> None:
+        self._script_name = script_name.encode().decode('latin-1').rstrip('/')
+        self._common: dict[str, Any] = {
+            'GATEWAY_INTERFACE': 'CGI/1.1',
+            'SERVER_SOFTWARE': 'Granian',
+            'SCRIPT_NAME': self._script_name,
+            'wsgi.version': (1, 0),
+            'wsgi.errors': sys.stderr,
+            'wsgi.multithread': multithread,
+            'wsgi.multiprocess': multiprocess,
+            'wsgi.run_once': False,
+            'wsgi.input_terminated': True,
+            'wsgi.file_wrapper': FileWrapper,
+        }
+        # One for each address the server is reached at.
+        self._bases: Memory[dict[str, Any]] = Memory(entries_max=64, key_bytes_max=1024)
+        self._pairs: Memory[tuple[str, str]] = Memory(entries_max=1024, key_bytes_max=512)
+
+    def environ(self, exchange: Exchange, body: Any) -> dict[str, Any] | None:
+        """The environ of a request whose body is the file `body`; None where it lies outside of `script_name`."""
+        head = exchange.head
+        info = exchange.carrier.info
+        path = head.path
+        if not path.isascii():
+            path = unquote_to_bytes(head.raw_path).decode('latin-1')
+        if self._script_name:
+            if not _is_under(path, self._script_name):
+                return None
+            path = path[len(self._script_name) :]
+        environ = (self._bases.recent.get(info.server) or self._base(info)).copy()
+        client = info.client
+        if client is not None:
+            environ['REMOTE_ADDR'] = client[0]
+            environ['REMOTE_PORT'] = str(client[1])
+        environ['wsgi.url_scheme'] = info.scheme
+        environ['SERVER_PROTOCOL'] = PROTOCOLS[head.version]
+        environ['REQUEST_METHOD'] = head.method
+        environ['PATH_INFO'] = path
+        environ['QUERY_STRING'] = head.query.decode('latin-1')
+        environ['wsgi.input'] = body
+        fields = head.fields
+        count = len(environ) + len(fields)
+        recent = self._pairs.recent.get
+        environ.update([recent(field) or self._pair(field) for field in fields])
+        if len(environ) != count or '' in environ:
+            self._join_repeated(environ, fields)
+        return environ
+
+    def _base(self, info: ConnectionInfo) -> dict[str, Any]:
+        host, port = info.server or ('', None)
+        base = {
+            **self._common,
+            'SERVER_NAME': host,
+            # A Unix socket has none.
+            'SERVER_PORT': str(port or 0),
+            'REMOTE_ADDR': '',
+        }
+        self._bases.keep(info.server, base, len(host))
+        return base
+
+    def _pair(self, field: Field) -> tuple[str, str]:
+        """Key and value for one field."""
+        pair = self._pairs.recall(field)
+        if pair is not None:
+            return pair
+        name, value = field
+        if b'_' in name:
+            # It would pass for the field with a hyphen in its place, which a proxy may vouch for.
+            return _DROPPED
+        key = _UNPREFIXED.get(name) or 'HTTP_' + name.decode('ascii').upper().replace('-', '_')
+        pair = key, value.decode('latin-1')
+        if name not in _SECRET_NAMES:
+            self._pairs.keep(field, pair, len(name) + len(value))
+        return pair
+
+    def _join_repeated(self, environ: dict[str, Any], fields: Iterable[Field]) -> None:
+        values: dict[str, list[str]] = {}
+        for field in fields:
+            key, value = self._pair(field)
+            values.setdefault(key, []).append(value)
+        values.pop('', None)
+        environ.pop('', None)
+        for key, parts in values.items():
+            # RFC 6265 5.4 joins cookies by semicolons, RFC 9110 5.3 everything else by commas.
+            environ[key] = ('; ' if key == 'HTTP_COOKIE' else ',').join(parts)
+
+
+def _is_under(path: str, prefix: str) -> bool:
+    return path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ('', '/')
