@@ -89,14 +89,15 @@ async def test_a_request_without_a_body_gives_one_empty_piece(serve_rsgi):
 async def test_a_body_is_given_out_once(serve_rsgi, first, second):
     async def ask(protocol, style):
         if style == 'whole':
-            return await protocol()
-        async for _ in protocol:
-            if style == 'a few pieces':
-                break
+            await protocol()
+        else:
+            async for _ in protocol:
+                if style == 'a few pieces':
+                    break
 
     async def twice(protocol):
         await ask(protocol, first)
-        with pytest.raises(ProtocolError, match='^RSGI protocol error$') as caught:
+        with pytest.raises(ProtocolError, match=r'^RSGI protocol error$') as caught:
             await ask(protocol, second)
         assert isinstance(caught.value, RuntimeError)
         protocol.response_str(body='refused')
