@@ -79,7 +79,7 @@ def serving(config: Config, bound: Sequence[Bound]) -> ServingSettings:
     limits = http1_limits(config)
     access = config.logging.access
     return ServingSettings(
-        app=app(config),
+        apps=(app(config),),
         listeners=tuple(
             ListenerSettings(
                 each.address,

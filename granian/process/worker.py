@@ -1,4 +1,4 @@
-"""One worker: its loop, its application, its Serving, from start to a drained end."""
+"""One worker: its loop, its applications, its Serving, from start to a drained end."""
 
 from __future__ import annotations
 
@@ -62,24 +62,30 @@ class Worker:
             os.environ.setdefault(name, value)
 
     def _run_in(self, loop: asyncio.AbstractEventLoop, supervisor_fd: int | None) -> int:
-        app = self._settings.serving.app
+        settings = self._settings
         try:
-            application = load(app.target, factory=app.factory, working_dir=self._settings.working_dir)
+            applications = [
+                load(app.target, factory=app.factory, working_dir=settings.working_dir) for app in settings.serving.apps
+            ]
             # What is imported stays: the collector need not look at it again.
             gc.collect()
             gc.freeze()
-            loop.run_until_complete(self._serve(application, supervisor_fd))
+            serving = Serving(settings.serving, applications, loop)
+            serving.init()
+            try:
+                loop.run_until_complete(self._serve(serving, supervisor_fd))
+            finally:
+                serving.close()
             return 0
         finally:
             _close(loop)
 
-    async def _serve(self, application: object, supervisor_fd: int | None) -> None:
+    async def _serve(self, serving: Serving, supervisor_fd: int | None) -> None:
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         on_stop(loop, stop.set)
         if supervisor_fd is not None:
             loop.add_reader(supervisor_fd, self._orphaned, loop, supervisor_fd, stop)
-        serving = Serving(self._settings.serving, application, loop)
         if await _finished_before(stop, serving.start(self._sockets)):
             self._started = True
             self._report.ready()

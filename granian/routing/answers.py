@@ -28,7 +28,7 @@ class FixedAnswer:
         self._response = response_head(status, [] if is_bodiless(status) else [_TEXT])
         self._body = body
 
-    async def handle(self, exchange: Exchange) -> None:
+    def handle(self, exchange: Exchange) -> None:
         _respond(exchange, self._response, self._body)
 
 
@@ -42,7 +42,7 @@ class Redirect:
         self._keep_path = keep_path
         self._keep_query = keep_query
 
-    async def handle(self, exchange: Exchange) -> None:
+    def handle(self, exchange: Exchange) -> None:
         location = self._location(exchange.head.path, exchange.head.query)
         _respond(exchange, response_head(self._status, [(b'location', location)]), b'')
 

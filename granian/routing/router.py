@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from granian.exchange import Exchange, Terms
     from granian.routing.table import Place
 
-    # Answers; raises nothing.
-    Handle = Callable[[Exchange], Coroutine[Any, Any, None]]
+    # Answers and raises nothing; what it returns, where it is not None, must be run for that.
+    Answering = Coroutine[Any, Any, None] | None
+    Handle = Callable[[Exchange], Answering]
     # Answers and returns True, or returns False and has sent nothing. Told the path below the mount.
     Offer = Callable[[Exchange, str], Coroutine[Any, Any, bool]]
 
@@ -53,7 +54,7 @@ class Router:
             # It holds everything: there is nothing to look up.
             self.handle = entries[0][1]
 
-    def _handle(self, exchange: Exchange) -> Coroutine[Any, Any, None]:
+    def _handle(self, exchange: Exchange) -> Answering:
         head = exchange.head
         return (self._find(head.authority, head.path) or self._nobody)(exchange)
 
@@ -62,12 +63,14 @@ class Router:
 
         async def handle(exchange: Exchange) -> None:
             if not await mount.offer(exchange, resolved(exchange.head.path)[border:]):
-                await self._handle_after(agreed, exchange)
+                answering = self._handle_after(agreed, exchange)
+                if answering is not None:
+                    await answering
 
         agreed = _with_terms(handle, mount.terms)
         return agreed
 
-    def _handle_after(self, handle: Handle, exchange: Exchange) -> Coroutine[Any, Any, None]:
+    def _handle_after(self, handle: Handle, exchange: Exchange) -> Answering:
         """As if that mount and those before it were not there."""
         exchange.agree(None)
         found = self._table.find_all(exchange.head.authority, exchange.head.path)
@@ -83,8 +86,8 @@ def _with_terms(handle: Handle, terms: Terms | None) -> Handle:
     if terms is None:
         return handle
 
-    def agreed(exchange: Exchange) -> Coroutine[Any, Any, None]:
-        return handle(exchange) if exchange.agree(terms) else _answered()
+    def agreed(exchange: Exchange) -> Answering:
+        return handle(exchange) if exchange.agree(terms) else None
 
     return agreed
 
@@ -94,13 +97,9 @@ def below_only(handle: Handle, path: str) -> Handle:
     nobody = FixedAnswer(404, b'Not found').handle
     border = len(path)
 
-    def checked(exchange: Exchange) -> Coroutine[Any, Any, None]:
+    def checked(exchange: Exchange) -> Answering:
         sent = exchange.head.path
         is_below = sent.startswith(path) and sent[border : border + 1] in {'', '/'}
         return handle(exchange) if is_below else nobody(exchange)
 
     return checked
-
-
-async def _answered() -> None:
-    """The answer is out already."""

@@ -130,7 +130,10 @@ class Connection(asyncio.Protocol):
             # The client asks for more while it does not take what it was answered.
             self._postponed = True
             return
-        task = start_now(service.handle(exchange), self.loop)
+        answering = service.handle(exchange)
+        if answering is None:
+            return
+        task = start_now(answering, self.loop)
         if not task.done():
             service.keep(task)
 
@@ -139,7 +142,10 @@ class Connection(asyncio.Protocol):
         if exchange is None or self.blocked:
             return
         self._postponed = False
-        task = start_now(self.service.handle(exchange), self.loop)
+        answering = self.service.handle(exchange)
+        if answering is None:
+            return
+        task = start_now(answering, self.loop)
         if not task.done():
             self.service.keep(task)
 

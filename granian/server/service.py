@@ -85,7 +85,7 @@ class Service:
         shared: Shared,
         listener: ListenerSettings,
         engine: Callable[..., Engine],
-        handle: Callable[[Exchange], Coroutine[Any, Any, None]],
+        handle: Callable[[Exchange], Coroutine[Any, Any, None] | None],
     ) -> None:
         self.engine = engine
         self.handle = handle

@@ -1,8 +1,9 @@
-"""One worker's service from its application's start to the last byte: accept, drain, stop."""
+"""One worker's service from its applications' start to the last byte: accept, drain, stop."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import socket
@@ -10,18 +11,18 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from granian.adapters.asgi import AsgiAdapter
-from granian.adapters.lifespan import Lifespan
+from granian.errors import LifespanError
 from granian.observe import access_log
 from granian.server.connection import Connection
 from granian.server.gate import Gate
+from granian.server.mounting import adapter_of, router_of
 from granian.server.service import Service, Shared
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from granian.protocol.contract import Engine
-    from granian.server.settings import ListenerSettings, ServingSettings
+    from granian.server.settings import ServingSettings
 
 logger = logging.getLogger('_granian')
 
@@ -46,46 +47,82 @@ def engine_class(name: str) -> Callable[..., Engine]:
 
 
 class Serving:
-    """`start`, then `stop`: once each."""
+    """`init`, `start`, `stop`, `close`: once each. The loop runs for `start` and `stop`, and not for the others."""
 
-    def __init__(self, settings: ServingSettings, application: Any, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, settings: ServingSettings, applications: Sequence[Any], loop: asyncio.AbstractEventLoop) -> None:
+        """`applications[i]` is served as `settings.apps[i]` says."""
         self._settings = settings
         self._loop = loop
         log = access_log.build(settings.access_log.format) if settings.access_log else None
         self.shared = Shared(loop, settings.timeouts, Gate(settings.exchanges_max, loop), log)
-        self._lifespan = Lifespan(application, settings.app.lifespan)
-        self._adapter = AsgiAdapter(
-            application, self._lifespan.state, root_path=settings.app.root_path, debug=settings.app.debug
-        )
+        self.adapters = [
+            adapter_of(app, application, loop, settings)
+            for app, application in zip(settings.apps, applications, strict=True)
+        ]
+        self._initialised = self._started = 0
         self._services: list[Service] = []
         self._sockets: list[socket.socket] = []
         self._servers: list[asyncio.AbstractServer] = []
 
+    def init(self) -> None:
+        """What applications want done while the loop does not run. Raises LifespanError; then all is closed again."""
+        try:
+            for app, adapter in zip(self._settings.apps, self.adapters, strict=True):
+                with _named(app.name):
+                    adapter.init()
+                self._initialised += 1
+        except LifespanError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """The counterpart of `init`."""
+        for adapter in reversed(self.adapters[: self._initialised]):
+            adapter.close()
+        self._initialised = 0
+
     async def start(self, sockets: Sequence[socket.socket]) -> None:
-        """Start the application, then accept on sockets[i] as settings.listeners[i] says. Raises LifespanError."""
-        await self._lifespan.startup()
+        """Start the applications, then accept on sockets[i] as settings.listeners[i] says. Raises LifespanError."""
+        await self._start_applications()
         self.shared.wheel.start()
+        router = router_of(self._settings, self.adapters)
         for sock, listener in zip(sockets, self._settings.listeners, strict=True):
-            self._services.append(await self._listen(sock, listener))
+            service = Service(self.shared, listener, engine_class(listener.http1_engine), router.handle)
+            await self._listen(sock, service, listener.backlog)
         self._sockets = list(sockets)
 
-    async def _listen(self, sock: socket.socket, listener: ListenerSettings) -> Service:
-        service = Service(self.shared, listener, engine_class(listener.http1_engine), self._adapter.handle)
+    async def _start_applications(self) -> None:
+        """In their order; where one fails, those before it are stopped."""
+        try:
+            for app, adapter in zip(self._settings.apps, self.adapters, strict=True):
+                with _named(app.name):
+                    await adapter.start()
+                self._started += 1
+        except (LifespanError, asyncio.CancelledError):
+            await self._stop_applications()
+            raise
+
+    async def _stop_applications(self) -> None:
+        for adapter in reversed(self.adapters[: self._started]):
+            await adapter.stop()
+        self._started = 0
+
+    async def _listen(self, sock: socket.socket, service: Service, backlog: int) -> None:
         connection = partial(Connection, service)
         sock.setblocking(False)
         if sock.family == getattr(socket, 'AF_UNIX', None):
             # The file belongs to the supervisor.
             keep: dict[str, Any] = {'cleanup_socket': False} if _cleans_up(self._loop) else {}
-            server = await self._loop.create_unix_server(connection, sock=sock, backlog=listener.backlog, **keep)
+            server = await self._loop.create_unix_server(connection, sock=sock, backlog=backlog, **keep)
         else:
             # Accepted sockets inherit it. asyncio sets it only where the socket's `proto` says TCP, which 0 does not.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            server = await self._loop.create_server(connection, sock=sock, backlog=listener.backlog)
+            server = await self._loop.create_server(connection, sock=sock, backlog=backlog)
         self._servers.append(server)
-        return service
+        self._services.append(service)
 
     async def stop(self) -> None:
-        """Accept nothing more, finish what has begun, cut what takes too long, stop the application."""
+        """Accept nothing more, finish what has begun, cut what takes too long, stop the applications."""
         for service in self._services:
             service.draining = True
         for connection in tuple(self.shared.connections):
@@ -96,7 +133,7 @@ class Serving:
             await asyncio.wait_for(self.shared.idle(), self._settings.graceful_timeout_s)
         except asyncio.TimeoutError:
             await self._cut()
-        await self._lifespan.shutdown()
+        await self._stop_applications()
         self.shared.wheel.stop()
 
     async def _stop_accepting(self) -> None:
@@ -124,6 +161,15 @@ class Serving:
             _, stuck = await asyncio.wait(tasks, timeout=CANCEL_S)
             for task in stuck:
                 logger.error('An application does not stop when cancelled: %r', task)
+
+
+@contextlib.contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Say which application refused to start."""
+    try:
+        yield
+    except LifespanError as exc:
+        raise LifespanError(f'application {name!r}: {exc}') from exc.__cause__
 
 
 def _accept_all(sock: socket.socket) -> list[socket.socket]:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from granian.routing.table import Place
+
 if TYPE_CHECKING:
+    from granian.adapters.static_settings import StaticSettings
+    from granian.protocol.contract import Field
     from granian.protocol.limits import Http1Limits
 
 
@@ -33,17 +37,70 @@ class ListenerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TermsSettings:
+    """What a mount asks for beyond what its server does; None: as the server does."""
+
+    body_bytes_max: int | None = None
+    body_read_s: float | None = None
+    write_s: float | None = None
+    # (lower-case name, value), added to each response that has none of that name.
+    fields: tuple[Field, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadSettings:
+    """The threads of an application that blocks."""
+
+    threads_max: int
+    # Surplus threads end after this time without work.
+    idle_timeout_s: float
+
+
+AS_THE_SERVER = TermsSettings()
+ROOT = Place('/')
+
+
+@dataclass(frozen=True, slots=True)
 class AppSettings:
     """One application: where it is, and how it is spoken to."""
 
     name: str
     target: str
-    interface: Literal['asgi']
+    interface: Literal['asgi', 'rsgi', 'wsgi']
     lifespan: Literal['auto', 'on', 'off']
     factory: bool
+    # ASGI and WSGI: what is part of every path, the mount's own included.
     root_path: str
     # Offer the ASGI extension `http.response.debug` and log what it is given.
     debug: bool
+    place: Place = ROOT
+    # RSGI: hand on paths without the mount's own.
+    strip_prefix: bool = False
+    # WSGI only.
+    threads: ThreadSettings | None = None
+    terms: TermsSettings = AS_THE_SERVER
+
+
+@dataclass(frozen=True, slots=True)
+class FolderSettings:
+    """A folder and where it is served."""
+
+    place: Place
+    files: StaticSettings
+    terms: TermsSettings
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSettings:
+    """What is answered without an application: a redirect where there is a target, else a fixed answer."""
+
+    place: Place
+    status: int
+    body: bytes
+    redirect: str
+    keep_path: bool
+    keep_query: bool
+    terms: TermsSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +113,15 @@ class AccessLogSettings:
 class ServingSettings:
     """Everything one worker needs besides its sockets."""
 
-    app: AppSettings
+    # They are started in this order and stopped in the other.
+    apps: tuple[AppSettings, ...]
     listeners: tuple[ListenerSettings, ...]
     timeouts: Timeouts
     # Exchanges in progress at once in this worker; further requests wait unread in their sockets.
     exchanges_max: int
     graceful_timeout_s: float
     access_log: AccessLogSettings | None
+    folders: tuple[FolderSettings, ...] = ()
+    answers: tuple[AnswerSettings, ...] = ()
+    # Whether other workers serve the same.
+    has_siblings: bool = False

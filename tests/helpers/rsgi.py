@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class ServedRsgi(Served):
     def __init__(self, loop: TestLoop, engine: str, application: Any, *, strip: int = 0, **options: Any) -> None:
         super().__init__(loop, engine, None, **options)
-        self.serving._adapter = RsgiAdapter(application, loop.loop, strip=strip)  # type: ignore[assignment]
+        self.serving.adapters[0] = RsgiAdapter(application, loop.loop, strip=strip)
 
 
 @pytest.fixture

@@ -140,14 +140,14 @@ class Served:
             pipeline_flush=pipeline_flush,
         )
         self.settings = ServingSettings(
-            app=AppSettings('app', 'test:app', 'asgi', lifespan, False, root_path, debug),  # type: ignore[arg-type]
+            apps=(AppSettings('app', 'test:app', 'asgi', lifespan, False, root_path, debug),),  # type: ignore[arg-type]
             listeners=(listener,),
             timeouts=replace(TIMEOUTS, **(timeouts or {})),
             exchanges_max=exchanges_max,
             graceful_timeout_s=graceful_timeout_s,
             access_log=None,
         )
-        self.serving = Serving(self.settings, application, self.loop)
+        self.serving = Serving(self.settings, [application], self.loop)
         self.shared = self.serving.shared
         self._stopped = False
 

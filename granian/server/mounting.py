@@ -1,0 +1,158 @@
+"""Settings → what answers: an adapter for each application, and one router over all mounts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from granian.adapters.asgi import AsgiAdapter
+from granian.adapters.lifespan import Lifespan
+from granian.exchange import Terms
+from granian.routing.answers import FixedAnswer, Redirect
+from granian.routing.fields import dresser
+from granian.routing.router import Folder, Mount, Router, below_only
+from granian.server.settings import AS_THE_SERVER
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Coroutine, Sequence
+
+    from granian.exchange import Exchange
+    from granian.routing.router import Handle
+    from granian.server.settings import (
+        AnswerSettings,
+        AppSettings,
+        FolderSettings,
+        ServingSettings,
+        TermsSettings,
+        ThreadSettings,
+    )
+
+
+class Adapter(Protocol):
+    """One application: `init` · `start` · any number of `handle` · `stop` · `close`. See `Serving`."""
+
+    def init(self) -> None:
+        """Raises LifespanError."""
+
+    async def start(self) -> None:
+        """Raises LifespanError."""
+
+    def handle(self, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
+        """Let the application answer. What is returned must be run where it is not None; it raises nothing."""
+
+    async def stop(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _Asgi:
+    def __init__(self, settings: AppSettings, application: Any) -> None:
+        self._lifespan = Lifespan(application, settings.lifespan)
+        self._adapter = AsgiAdapter(
+            application, self._lifespan.state, root_path=settings.root_path, debug=settings.debug
+        )
+        self.handle = self._adapter.handle
+
+    def init(self) -> None:
+        """ASGI says all with the loop running."""
+
+    async def start(self) -> None:
+        await self._lifespan.startup()
+
+    async def stop(self) -> None:
+        await self._lifespan.shutdown()
+
+    def close(self) -> None:
+        """As `init`."""
+
+
+class _Wsgi:
+    def __init__(
+        self,
+        settings: AppSettings,
+        threads: ThreadSettings,
+        application: Any,
+        loop: asyncio.AbstractEventLoop,
+        serving: ServingSettings,
+    ) -> None:
+        from granian.adapters.wsgi import WsgiAdapter
+
+        adapter = WsgiAdapter(
+            application,
+            loop,
+            blocking_threads=threads.threads_max,
+            idle_timeout_s=threads.idle_timeout_s,
+            queue_max=serving.exchanges_max,
+            multiprocess=serving.has_siblings,
+            script_name=settings.root_path,
+            name=settings.name,
+        )
+        self.start = adapter.start
+        self.stop = adapter.stop
+        self.handle = adapter.handle
+
+    def init(self) -> None:
+        """WSGI knows no start …"""
+
+    def close(self) -> None:
+        """… and no end."""
+
+
+def adapter_of(
+    app: AppSettings, application: Any, loop: asyncio.AbstractEventLoop, serving: ServingSettings
+) -> Adapter:
+    """The adapter of an application's interface. Only the one that is wanted is imported."""
+    if app.interface == 'asgi':
+        return _Asgi(app, application)
+    if app.interface == 'rsgi':
+        from granian.adapters.rsgi import RsgiAdapter
+
+        return RsgiAdapter(application, loop, strip=len(app.place.path.rstrip('/')) if app.strip_prefix else 0)
+    if app.threads is None:
+        raise ValueError(f'{app.name}: no threads for an application that blocks')
+    return _Wsgi(app, app.threads, application, loop, serving)
+
+
+def router_of(settings: ServingSettings, adapters: Sequence[Adapter]) -> Router:
+    """All mounts. At the same place files come before an application."""
+    folders = [_folder(each) for each in settings.folders]
+    answers = [Mount(each.place, _answer(each), _terms(each.terms)) for each in settings.answers]
+    apps = [
+        Mount(app.place, _handle(app, adapter), _terms(app.terms))
+        for app, adapter in zip(settings.apps, adapters, strict=True)
+    ]
+    return Router([*folders, *answers, *apps])
+
+
+def _handle(app: AppSettings, adapter: Adapter) -> Handle:
+    path = app.place.path.rstrip('/')
+    return below_only(adapter.handle, path) if app.strip_prefix and path else adapter.handle
+
+
+def _folder(settings: FolderSettings) -> Folder:
+    from granian.adapters.static import StaticFiles
+
+    return Folder(settings.place, StaticFiles(settings.files).handle, _terms(settings.terms))
+
+
+def _answer(settings: AnswerSettings) -> Handle:
+    if not settings.redirect:
+        return FixedAnswer(settings.status, settings.body).handle
+    return Redirect(
+        settings.redirect,
+        settings.status,
+        settings.place.path,
+        keep_path=settings.keep_path,
+        keep_query=settings.keep_query,
+    ).handle
+
+
+def _terms(settings: TermsSettings) -> Terms | None:
+    if settings == AS_THE_SERVER:
+        return None
+    return Terms(
+        body_bytes_max=settings.body_bytes_max,
+        body_read_s=settings.body_read_s,
+        write_s=settings.write_s,
+        dress=dresser(settings.fields) if settings.fields else None,
+    )
