@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from granian.adapters.threads import Threads
-from granian.adapters.wsgi_bridge import Bridge
+from granian.adapters.wsgi_bridge import respond
 from granian.adapters.wsgi_call import Call
 from granian.adapters.wsgi_environ import Environs
 from granian.adapters.wsgi_input import streamed
@@ -64,7 +64,7 @@ class WsgiAdapter:
         """Let the application answer. What is returned must be run where it is not None; it raises nothing."""
         if len(self.threads.queue) >= self._queue_max:
             logger.warning('Too many requests wait for a thread')
-            exchange.respond(_BUSY, b'')
+            respond(exchange, _BUSY, b'')
         elif exchange.body_ended:
             self.threads.submit((exchange, exchange.take()))
         elif exchange.head.expects_continue or not CHUNKED < exchange.head.content_length <= HELD_BYTES_MAX:
@@ -80,8 +80,8 @@ class WsgiAdapter:
             while not exchange.body_taken:
                 pieces.append(await exchange.read())
         except ClientDisconnected:
-            if not (exchange.done or exchange.lost):
-                exchange.respond(_BAD_REQUEST, b'')
+            if not exchange.done:
+                respond(exchange, _BAD_REQUEST, b'')
             return
         self.threads.submit((exchange, b''.join(pieces)))
 
@@ -91,9 +91,9 @@ class WsgiAdapter:
         if exchange.lost:
             # Its client left while it waited.
             return
-        bridge = Bridge(self.threads, exchange)
-        environ = self._environs.environ(exchange, streamed(bridge.read) if body is None else io.BytesIO(body))
+        call = Call(self.threads, exchange)
+        environ = self._environs.environ(exchange, streamed(call.bridge().read) if body is None else io.BytesIO(body))
         if environ is None:
-            bridge.respond(_NOT_FOUND, b'Not found')
+            self.threads.post(respond, exchange, _NOT_FOUND, b'Not found')
         else:
-            Call(bridge).run(self.application, environ)
+            call.run(self.application, environ)

@@ -23,6 +23,21 @@ logger = logging.getLogger('_granian')
 UNSENT_BYTES_MAX = 64 * 1024
 
 
+def respond(exchange: Exchange, response: ResponseHead, body: bytes) -> None:
+    """On the loop's thread: send a whole response."""
+    try:
+        exchange.respond(response, body)
+    except FlowError as exc:
+        give_up(exchange, exc)
+
+
+def give_up(exchange: Exchange, error: FlowError) -> None:
+    """What was to be sent cannot be."""
+    if isinstance(error, InvalidResponse):
+        logger.error('Application response refused: %s', error)
+    exchange.fail()
+
+
 class Bridge:
     """Called from one pool thread. Only `read`, `write` and `send_file` wait; all raise ClientDisconnected in time."""
 
@@ -36,10 +51,6 @@ class Bridge:
         self.error: FlowError | None = None
 
     # ── on the pool thread ───────────────────────────────────────────────────────────────────────────────────────
-
-    def respond(self, response: ResponseHead, body: bytes) -> None:
-        """Send a whole response."""
-        self._pool.post(self._do, self.exchange.respond, response, body)
 
     def start(self, response: ResponseHead, data: bytes) -> None:
         """Send the head and the first of the body."""
@@ -106,9 +117,7 @@ class Bridge:
     def _fail(self, error: FlowError) -> None:
         if self.error is None:
             self.error = error
-            if isinstance(error, InvalidResponse):
-                logger.error('Application response refused: %s', error)
-            self.exchange.fail()
+            give_up(self.exchange, error)
 
     def _read(self, reply: _Reply) -> None:
         data = self.exchange.take()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from granian.adapters.wsgi_bridge import Bridge, respond
 from granian.adapters.wsgi_files import FileWrapper, Region, region
 from granian.errors import ClientDisconnected, FlowError, InvalidResponse
 from granian.protocol.memory import Memory
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
-    from granian.adapters.wsgi_bridge import Bridge
+    from granian.adapters.threads import Threads
+    from granian.exchange import Exchange
 
     ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
@@ -30,18 +32,24 @@ _recent = _heads.recent.get
 class Call:
     """What one request's application is given, and what becomes of what it gives."""
 
-    __slots__ = ('_bridge', '_response', '_started', '_whole')
+    __slots__ = ('_bridge', '_exchange', '_pool', '_response', '_started', '_whole')
 
-    def __init__(self, bridge: Bridge) -> None:
-        self._bridge = bridge
+    def __init__(self, pool: Threads, exchange: Exchange) -> None:
+        self._pool = pool
+        self._exchange = exchange
         self._response: ResponseHead | None = None
         # Something was sent · all that was announced was sent.
         self._started = self._whole = False
+        # For all but whole answers.
+        self._bridge: Bridge | None = None
 
     def run(self, application: Any, environ: dict[str, Any]) -> None:
         """Let the application answer. Raises nothing."""
         try:
             result = application(environ, self.start_response)
+            if type(result) is list and not self._started:
+                self._answer_whole(result)
+                return
             try:
                 self._answer(result)
             finally:
@@ -50,7 +58,12 @@ class Call:
         except BaseException as exc:
             # One request ends no thread, and no worker.
             self._log_failure(exc)
-            self._bridge.fail()
+            self._pool.post(self._exchange.fail)
+
+    def bridge(self) -> Bridge:
+        if self._bridge is None:
+            self._bridge = Bridge(self._pool, self._exchange)
+        return self._bridge
 
     def start_response(
         self, status: str, headers: Sequence[tuple[str, str]], exc_info: ExcInfo | None = None
@@ -83,11 +96,10 @@ class Call:
     # ── what the application returns ─────────────────────────────────────────────────────────────────────────────
 
     def _answer(self, result: Iterable[bytes]) -> None:
-        kind = type(result)
-        if (kind is list or kind is tuple) and not self._started:
-            self._answer_whole(result)  # type: ignore[arg-type]
-        elif kind is FileWrapper and not self._started and (part := region(result.filelike)):  # type: ignore[attr-defined]
-            self._answer_file(result.filelike, part)  # type: ignore[attr-defined]
+        if type(result) is tuple and not self._started:
+            self._answer_whole(result)
+        elif type(result) is FileWrapper and not self._started and (part := region(result.filelike)):
+            self._answer_file(result.filelike, part)
         else:
             self._answer_piecewise(result)
 
@@ -107,24 +119,24 @@ class Call:
             if piece:
                 self._send(piece)
                 # Nothing that follows would be sent.
-                silent = self._head().bodiless or self._bridge.exchange.head.method == 'HEAD'
+                silent = self._head().bodiless or self._exchange.head.method == 'HEAD'
         if not self._started:
             self._respond(self._head(), b'')
         elif not self._whole:
-            self._bridge.finish()
+            self.bridge().finish()
 
     def _send(self, data: bytes) -> None:
         if self._whole:
             raise InvalidResponse('body longer than its content-length')
         if self._started:
-            self._bridge.write(data)
+            self.bridge().write(data)
             return
         response = self._head()
-        if response.bodiless or self._bridge.exchange.head.method == 'HEAD':
+        if response.bodiless or self._exchange.head.method == 'HEAD':
             self._respond(response, b'')
         elif response.length is None:
             self._started = True
-            self._bridge.start(response, data)
+            self.bridge().start(response, data)
         else:
             self._send_first(response, data, response.length)
 
@@ -136,24 +148,24 @@ class Call:
             self._respond(response, data)
         else:
             self._started = True
-            self._bridge.start(response, data)
+            self.bridge().start(response, data)
 
     def _answer_file(self, file: Any, part: Region) -> None:
         response = self._head()
         count = part.count if response.length is None else min(part.count, response.length)
         if response.length is None:
             response = _with_length(response, count)
-        if self._bridge.exchange.head.method == 'HEAD' or response.bodiless:
+        if self._exchange.head.method == 'HEAD' or response.bodiless:
             self._respond(response, b'')
         elif count <= SMALL_FILE_BYTES_MAX:
             self._respond(response, file.read(count))
         else:
             self._started = self._whole = True
-            self._bridge.send_file(response, part.descriptor, part.offset, count)
+            self.bridge().send_file(response, part.descriptor, part.offset, count)
 
     def _respond(self, response: ResponseHead, body: bytes) -> None:
         self._started = self._whole = True
-        self._bridge.respond(response, body)
+        self._pool.post(respond, self._exchange, response, body)
 
     def _head(self) -> ResponseHead:
         if self._response is None:
@@ -161,9 +173,9 @@ class Call:
         return self._response
 
     def _log_failure(self, exc: BaseException) -> None:
-        if isinstance(exc, ClientDisconnected) and self._bridge.exchange.gone:
+        if isinstance(exc, ClientDisconnected) and self._exchange.gone:
             logger.debug('Application stopped: the client is gone')
-        elif exc is not self._bridge.error:
+        elif self._bridge is None or exc is not self._bridge.error:
             logger.error('Application callable raised an exception', exc_info=exc)
 
 

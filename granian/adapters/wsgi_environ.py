@@ -62,17 +62,18 @@ class Environs:
             environ['REMOTE_ADDR'] = client[0]
             environ['REMOTE_PORT'] = str(client[1])
         environ['wsgi.url_scheme'] = info.scheme
+        environ['wsgi.input'] = body
         environ['SERVER_PROTOCOL'] = PROTOCOLS[head.version]
         environ['REQUEST_METHOD'] = head.method
         environ['PATH_INFO'] = path
         environ['QUERY_STRING'] = head.query.decode('latin-1')
-        environ['wsgi.input'] = body
-        fields = head.fields
-        count = len(environ) + len(fields)
+        count = len(environ) + len(head.fields)
         recent = self._pairs.recent.get
-        environ.update([recent(field) or self._pair(field) for field in fields])
+        for field in head.fields:
+            key, value = recent(field) or self._pair(field)
+            environ[key] = value
         if len(environ) != count or '' in environ:
-            self._join_repeated(environ, fields)
+            self._join_repeated(environ, head.fields)
         return environ
 
     def _base(self, info: ConnectionInfo) -> dict[str, Any]:
@@ -83,6 +84,13 @@ class Environs:
             # A Unix socket has none.
             'SERVER_PORT': str(port or 0),
             'REMOTE_ADDR': '',
+            # Set for each request; here, so that there is room for them.
+            'REQUEST_METHOD': '',
+            'PATH_INFO': '',
+            'QUERY_STRING': '',
+            'SERVER_PROTOCOL': '',
+            'wsgi.url_scheme': '',
+            'wsgi.input': None,
         }
         self._bases.keep(info.server, base, len(host))
         return base
