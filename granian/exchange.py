@@ -187,14 +187,18 @@ class Exchange:
         self.started = True
         self.status = response.status
 
-    def write(self, data: bytes) -> None:
-        """Send some of the body. Await `writable` before the next call where `carrier.blocked`."""
+    def put(self, data: bytes) -> None:
+        """Send some of the body, together with what follows: it leaves with the next `write`, or `carrier.flush`."""
         self._check_open()
         try:
             self._engine.write(self._stream, data)
         except InvalidResponse:
             self.abort()
             raise
+
+    def write(self, data: bytes) -> None:
+        """Send some of the body. Await `writable` before the next call where `carrier.blocked`."""
+        self.put(data)
         self.carrier.flush()
 
     def finish(self, trailers: Iterable[Field] = ()) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from granian.adapters.rsgi import HTTPProtocol, HTTPStreamTransport
+from granian.adapters.rsgi import HTTPProtocol
 from granian.adapters.rsgi_scope import Headers, Scope
+from granian.adapters.rsgi_stream import HTTPStreamTransport
 from granian.adapters.rsgi_types import RSGIProtocolClosed as ProtocolClosed
 from granian.adapters.rsgi_types import RSGIProtocolError as ProtocolError
 from granian.adapters.rsgi_types import (

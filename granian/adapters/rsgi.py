@@ -8,26 +8,22 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from granian.adapters import rsgi_files
+from granian.adapters.rsgi_heads import log_refusal, recent_head, refused, text_head
 from granian.adapters.rsgi_scope import Scope
+from granian.adapters.rsgi_stream import HTTPStreamTransport, as_bytes, encoded, finish
 from granian.adapters.rsgi_types import RSGIProtocolClosed, RSGIProtocolError
 from granian.errors import ClientDisconnected, InvalidResponse, LifespanError
-from granian.protocol.memory import Memory
-from granian.protocol.responses import SECRET_FIELDS, ResponseHead, response_head
+from granian.protocol.responses import response_head
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import Coroutine
 
+    from granian.adapters.rsgi_heads import TextFields
     from granian.exchange import Exchange
-
-    TextFields = Iterable[tuple[str, str]]
 
 logger = logging.getLogger('_granian')
 
-STATUS_MAX = 0xFFFF
 _FAILURE = response_head(500, [])
-
-_heads: Memory[ResponseHead] = Memory(entries_max=512, key_bytes_max=2048)
-_recent_head = _heads.recent.get
 
 
 class RsgiAdapter:
@@ -127,10 +123,10 @@ class HTTPProtocol:
         self._respond(status, headers, b'')
 
     def response_str(self, status: int = 200, headers: TextFields = (), body: str = '') -> None:
-        self._respond(status, headers, _encoded(body))
+        self._respond(status, headers, encoded(body))
 
     def response_bytes(self, status: int = 200, headers: TextFields = (), body: bytes = b'') -> None:
-        self._respond(status, headers, body if type(body) is bytes else _as_bytes(body))
+        self._respond(status, headers, body if type(body) is bytes else as_bytes(body))
 
     def response_file(self, status: int, headers: TextFields, file: str) -> None:
         """Answer with a file; 404 if there is none."""
@@ -149,12 +145,10 @@ class HTTPProtocol:
         if self._answered:
             raise RSGIProtocolError
         exchange = self._exchange
-        response = _response_head(status, headers)
+        response = text_head(status, headers)
         self._answered = True
         if not exchange.done:
             exchange.start(response)
-            # The head leaves with the first piece of the body; if the application waits before that, then now.
-            exchange.carrier.loop.call_soon(exchange.carrier.flush)
         return HTTPStreamTransport(exchange)
 
     def _respond(self, status: int, headers: TextFields, body: bytes) -> None:
@@ -164,16 +158,16 @@ class HTTPProtocol:
             # Perhaps it can be read only once.
             headers = tuple(headers)
         try:
-            response = _recent_head((status, *headers)) or _response_head(status, headers)
+            response = recent_head((status, *headers)) or text_head(status, headers)
         except TypeError:
             # Pairs given as lists cannot be looked up.
-            response = _response_head(status, headers)
+            response = text_head(status, headers)
         exchange = self._exchange
         if not exchange.done:
             try:
                 exchange.respond(response, body)
             except InvalidResponse as exc:
-                raise _refused(exc) from exc
+                raise refused(exc) from exc
             except ClientDisconnected:
                 # Nobody is there to be answered.
                 pass
@@ -183,7 +177,7 @@ class HTTPProtocol:
         if self._answered:
             return
         path = os.fsdecode(file)
-        response = _response_head(status, headers)
+        response = text_head(status, headers)
         self._answered = True
         if not self._exchange.done:
             self._file = _FileAnswer(self._exchange, rsgi_files.send_file(self._exchange, response, path, span))
@@ -204,7 +198,7 @@ class HTTPProtocol:
         elif failed:
             _fail(exchange)
         else:
-            _finish(exchange)
+            finish(exchange)
 
 
 class _BodyPieces:
@@ -225,54 +219,6 @@ class _BodyPieces:
         piece = await _read(self._exchange)
         self._ended = not piece
         return piece
-
-
-class HTTPStreamTransport:
-    """The body of a response that was begun by `response_stream`."""
-
-    __slots__ = ('_exchange',)
-
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-
-    async def send_bytes(self, data: bytes) -> None:
-        """Send a piece; return once the socket takes more. Raises RSGIProtocolClosed."""
-        if type(data) is not bytes:
-            data = _as_bytes(data)
-        exchange = self._exchange
-        if exchange.done:
-            raise RSGIProtocolClosed
-        try:
-            exchange.write(data)
-        except InvalidResponse as exc:
-            raise _refused(exc) from exc
-        except ClientDisconnected:
-            raise RSGIProtocolClosed from None
-        if exchange.carrier.blocked:
-            await self._writable()
-
-    async def send_str(self, data: str) -> None:
-        """As `send_bytes`, in UTF-8."""
-        await self.send_bytes(_encoded(data))
-
-    async def _writable(self) -> None:
-        exchange = self._exchange
-        # Once done, the connection tells this exchange nothing more.
-        while exchange.carrier.blocked and not exchange.done:
-            await exchange.changed()
-        if exchange.lost:
-            raise RSGIProtocolClosed
-
-    def __del__(self) -> None:
-        exchange = self._exchange
-        if exchange.done:
-            return
-        # Not here: this may be anywhere, even in another thread, since the garbage collector runs anywhere.
-        loop = exchange.carrier.loop
-        if asyncio._get_running_loop() is loop:
-            loop.call_soon(_finish, exchange)
-        elif not loop.is_closed():
-            loop.call_soon_threadsafe(_finish, exchange)
 
 
 class _FileAnswer:
@@ -303,58 +249,11 @@ class _FileAnswer:
         except ClientDisconnected:
             logger.debug('File not sent: the client is gone')
         except InvalidResponse as exc:
-            _log_refusal(exc)
+            log_refusal(exc)
         except Exception as exc:
             logger.error('File could not be sent', exc_info=exc)
         finally:
             _fail(exchange)
-
-
-def _response_head(status: int, headers: TextFields) -> ResponseHead:
-    """The checked head for what an application gave, remembered where it may be. Raises RSGIProtocolError."""
-    if not isinstance(status, int):
-        raise TypeError(f'status must be an int, not {type(status).__name__}')
-    if not 0 <= status <= STATUS_MAX:
-        raise OverflowError('status does not fit in 16 bits')
-    pairs = [_pair(header) for header in headers]
-    try:
-        fields = [(name.encode('latin-1'), value.encode('latin-1')) for name, value in pairs]
-        head = response_head(status, fields)
-    except (InvalidResponse, UnicodeEncodeError) as exc:
-        raise _refused(exc) from exc
-    if not any(name.lower() in SECRET_FIELDS for name, _ in fields):
-        _heads.keep((status, *pairs), head, sum([len(name) + len(value) for name, value in fields]))
-    return head
-
-
-def _pair(header: Any) -> tuple[str, str]:
-    if not isinstance(header, (tuple, list)) or len(header) != 2:
-        raise TypeError('a header must be a pair')
-    name, value = header
-    if not isinstance(name, str) or not isinstance(value, str):
-        raise TypeError('a header must be a pair of str')
-    return name, value
-
-
-def _as_bytes(value: Any) -> bytes:
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return bytes(value)
-    raise TypeError(f'bytes are wanted, not {type(value).__name__}')
-
-
-def _encoded(value: str) -> bytes:
-    if not isinstance(value, str):
-        raise TypeError(f'a str is wanted, not {type(value).__name__}')
-    return value.encode()
-
-
-def _refused(reason: Exception) -> RSGIProtocolError:
-    _log_refusal(reason)
-    return RSGIProtocolError()
-
-
-def _log_refusal(reason: Exception) -> None:
-    logger.error('Application response refused: %s', reason)
 
 
 async def _read(exchange: Exchange) -> bytes:
@@ -362,18 +261,6 @@ async def _read(exchange: Exchange) -> bytes:
         return await exchange.read()
     except ClientDisconnected:
         raise RSGIProtocolClosed from None
-
-
-def _finish(exchange: Exchange) -> None:
-    """End a streamed body."""
-    if exchange.done:
-        return
-    try:
-        exchange.finish()
-    except InvalidResponse as exc:
-        _log_refusal(exc)
-    except ClientDisconnected:
-        logger.debug('Response not ended: the client is gone')
 
 
 def _fail(exchange: Exchange) -> None:

@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 import pytest
 
-from granian.adapters import rsgi as adapter
+from granian.adapters.rsgi_heads import heads
 from granian.rsgi import ProtocolError
 from tests.helpers.rsgi import by_path
 from tests.helpers.serving import one_loop
@@ -147,14 +147,14 @@ async def test_heads_are_remembered_unless_they_hold_a_secret(serve_rsgi):
     for name, kept in (('x-memory', True), ('Set-Cookie', False)):
         headers = [(name, 'only here')]
         await reply_of(serve_rsgi, lambda p, headers=headers: p.response_empty(200, headers))
-        assert ((200, *headers) in adapter._heads.recent) is kept
+        assert ((200, *headers) in heads.recent) is kept
 
 
 @one_loop
 async def test_a_huge_head_is_not_remembered(serve_rsgi):
     headers = [('x-huge', 'x' * 4096)]
     assert len((await reply_of(serve_rsgi, lambda p: p.response_empty(200, headers)))['x-huge']) == 4096
-    assert (200, *headers) not in adapter._heads.recent
+    assert (200, *headers) not in heads.recent
 
 
 # ── more than one response ───────────────────────────────────────────────────────────────────────────────────────────
