@@ -6,6 +6,7 @@ BODIES = {
     '/10b': b'0123456789',
     '/1k': b'x' * 1024,
     '/10k': b'x' * 10 * 1024,
+    '/50k': b'x' * 50 * 1024,
     '/100k': b'x' * 100 * 1024,
 }
 TYPE = (b'content-type', b'text/plain; charset=utf-8')

@@ -37,6 +37,7 @@ _GRANIAN = (
     '-m granian --interface {interface} --host 127.0.0.1 --port {port} --workers 1 --loop uvloop --log-level warning'
 )
 _LEAN = '--http 1 --no-ws'
+_INTERFACES = ('asgi', 'rsgi')
 _RUST = ('granian==2.8.7', 'uvloop')
 _UVICORN = (
     '-m uvicorn --host 127.0.0.1 --port {port} --loop uvloop --http httptools --no-access-log --log-level warning'
@@ -49,8 +50,8 @@ _FLOOR_ROWS = ('asgi-get-10b-bare', 'asgi-get-10b-browser', 'asgi-get-10b-unique
 PEERS: dict[str, Peer] = {
     peer.name: peer
     for peer in (
-        Peer('ours', ('-e', str(ROOT)), f'{_GRANIAN} {{target}}', 'granian'),
-        Peer('rust', _RUST, f'{_GRANIAN} {_LEAN} {{target}}', 'granian'),
+        Peer('ours', ('-e', str(ROOT)), f'{_GRANIAN} {{target}}', 'granian', _INTERFACES),
+        Peer('rust', _RUST, f'{_GRANIAN} {_LEAN} {{target}}', 'granian', _INTERFACES),
         # Before Python 3.12 its own tasks cost a little less on a get and twice as much on an echo: asked for by name.
         Peer('rust-task', _RUST, f'{_GRANIAN} {_LEAN} --task-impl rust {{target}}', 'granian'),
         Peer('uvicorn', ('uvicorn[standard]',), f'{_UVICORN} {{target}}', 'uvicorn'),

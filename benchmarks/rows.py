@@ -34,24 +34,67 @@ class Row:
 
 
 HTTP1 = Bound(cpu_max=0.85)
+FILE = Bound(cpu_max=0.9)
 WORST = Bound(cpu_max=1.2)
 OVER_FLOOR = Bound(cpu_max=3.0)
+HEADS = ('bare', 'browser')
 SIZES = (('10b', 10), ('1k', 1024), ('10k', 10 * 1024), ('100k', 100 * 1024))
 
 
-def _get(name: str, size_bytes: int, head: str) -> Row:
-    bounds = {RUST: HTTP1, FLOOR: OVER_FLOOR} if (name, head) == ('10b', 'bare') else {RUST: HTTP1}
-    return Row(f'asgi-get-{name}-{head}', f'/{name}', answer_bytes=size_bytes, head=head, bounds=bounds)
+def _get(interface: str, name: str, size_bytes: int, head: str) -> Row:
+    bounds = {RUST: HTTP1}
+    if (interface, name, head) == ('asgi', '10b', 'bare'):
+        bounds[FLOOR] = OVER_FLOOR
+    return Row(
+        f'{interface}-get-{name}-{head}',
+        f'/{name}',
+        answer_bytes=size_bytes,
+        head=head,
+        interface=interface,
+        bounds=bounds,
+    )
 
 
-def _echo(name: str, size_bytes: int, head: str) -> Row:
-    return Row(f'asgi-echo-{name}-{head}', '/echo', 'POST', size_bytes, size_bytes, head=head, bounds={RUST: HTTP1})
+def _echo(interface: str, name: str, size_bytes: int, head: str) -> Row:
+    return Row(
+        f'{interface}-echo-{name}-{head}',
+        '/echo',
+        'POST',
+        size_bytes,
+        size_bytes,
+        head=head,
+        interface=interface,
+        bounds={RUST: HTTP1},
+    )
+
+
+def _gets_and_echoes(interface: str) -> tuple[Row, ...]:
+    return (
+        *(_get(interface, name, size, head) for head in HEADS for name, size in SIZES),
+        *(_echo(interface, name, size, head) for head in HEADS for name, size in SIZES[1:]),
+    )
+
+
+def _more_of_rsgi(head: str) -> tuple[Row, ...]:
+    stream, file = 100 * 1024, 50 * 1024
+    return (
+        Row(
+            f'rsgi-stream-100k-{head}',
+            '/stream/100k',
+            answer_bytes=stream,
+            head=head,
+            interface='rsgi',
+            bounds={RUST: HTTP1},
+        ),
+        Row(f'rsgi-file-50k-{head}', '/file/50k', answer_bytes=file, head=head, interface='rsgi', bounds={RUST: FILE}),
+    )
 
 
 ROWS: tuple[Row, ...] = (
-    *(_get(name, size, head) for head in ('bare', 'browser') for name, size in SIZES),
-    *(_echo(name, size, head) for head in ('bare', 'browser') for name, size in SIZES[1:]),
+    *_gets_and_echoes('asgi'),
     Row('asgi-get-10b-unique', head='unique', bounds={RUST: WORST}),
     Row('asgi-echo-1k-unique', '/echo', 'POST', 1024, 1024, head='unique', bounds={RUST: WORST}),
     Row('asgi-idle-1-worker', driver='idle', bounds={RUST: Bound(pss_max=1.0)}),
+    *_gets_and_echoes('rsgi'),
+    *(row for head in HEADS for row in _more_of_rsgi(head)),
 )

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 START_S = 20.0
 STOP_S = 10.0
+# The same applications in each interface.
+TARGETS = {'asgi': 'apps:app', 'rsgi': 'apps_rsgi:app'}
 # Whatever would reconfigure one server behind the table's back.
 FOREIGN = ('GRANIAN_', 'UVICORN_', 'GUNICORN_', 'PYTHON', 'WEB_CONCURRENCY', 'VIRTUAL_ENV')
 
@@ -54,8 +56,8 @@ def _environment() -> dict[str, str]:
 
 
 def expected(row: Row) -> bytes:
-    """The body a right answer to `row` has."""
-    return b'x' * row.body_bytes if row.body_bytes else BODIES[row.path]
+    """The body a right answer to `row` has; what stands before the last part of its path says only how it comes."""
+    return b'x' * row.body_bytes if row.body_bytes else BODIES['/' + row.path.rpartition('/')[2]]
 
 
 def _ask(server: Server, row: Row) -> tuple[int, bytes]:
@@ -103,7 +105,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def running(environment: Environment, row: Row) -> Iterator[Server]:
     """`environment`'s server on a free loopback port, answering `row` rightly; gone when the block is left."""
     port = _free_port()
-    arguments = environment.peer.command.format(port=port, target='apps:app', interface=row.interface)
+    arguments = environment.peer.command.format(port=port, target=TARGETS[row.interface], interface=row.interface)
     command = [str(environment.python), *arguments.split()]
     with tempfile.TemporaryFile() as log:
         # A session of its own: Ctrl-C reaches the harness alone, which then ends the server.

@@ -9,9 +9,9 @@ import pytest
 
 from benchmarks import __main__ as command
 from benchmarks import drivers, heads
-from benchmarks.apps import BODIES
 from benchmarks.peers import PEERS, ROOT, BenchmarkError
 from benchmarks.rows import ROWS, Row
+from benchmarks.servers import TARGETS, expected
 
 BY_NAME = {row.name: row for row in ROWS}
 
@@ -34,14 +34,17 @@ def test_row_is_known_to_its_driver_head_and_peers(row):
     assert row.driver in drivers.DRIVERS
     assert row.head in heads.KINDS
     assert set(row.bounds) <= set(PEERS)
-    assert row.answer_bytes == (row.body_bytes or len(BODIES[row.path]))
+    assert row.interface in TARGETS
+    assert all(row.interface in PEERS[peer].interfaces for peer in row.bounds)
+    assert row.answer_bytes == len(expected(row))
 
 
 @pytest.mark.parametrize('size', ['10b', '1k', '10k', '100k'])
 @pytest.mark.parametrize('head', ['bare', 'browser'])
-def test_every_size_is_got_and_echoed_with_both_heads(size, head):
-    assert BY_NAME[f'asgi-get-{size}-{head}'].head == head
-    assert size == '10b' or BY_NAME[f'asgi-echo-{size}-{head}'].method == 'POST'
+@pytest.mark.parametrize('interface', ['asgi', 'rsgi'])
+def test_every_size_is_got_and_echoed_with_both_heads(size, head, interface):
+    assert BY_NAME[f'{interface}-get-{size}-{head}'].head == head
+    assert size == '10b' or BY_NAME[f'{interface}-echo-{size}-{head}'].method == 'POST'
 
 
 def test_bare_head_has_host_only():
