@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from granian import file_sending
 from granian.errors import ClientDisconnected, InvalidResponse
 from granian.protocol.responses import response_head
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable, Sequence
+    from typing import BinaryIO
 
     from granian.protocol.contract import Engine, Field, Fields, RequestHead
     from granian.protocol.responses import ResponseHead
@@ -49,6 +51,22 @@ class Terms:
         self.dress = dress
 
 
+class Passage(Protocol):
+    """A way from a file to the client that no byte takes through this process."""
+
+    # False: it copies after all.
+    may_map: bool
+
+    def send(self, descriptor: int, offset: int, count: int) -> int:
+        """Hand over bytes of a file: how many were taken. 0: the carrier is `blocked`, or the file has ended.
+
+        Raises ClientDisconnected, and OSError for a file that cannot be read.
+        """
+
+    def close(self) -> None:
+        """No more comes this way."""
+
+
 class Carrier(Protocol):
     """What an exchange needs of the connection that carries it."""
 
@@ -59,6 +77,9 @@ class Carrier(Protocol):
 
     def flush(self) -> None:
         """Send what the engine has put out."""
+
+    def passage(self) -> Passage | None:
+        """`flush`, then a way for files, to be closed before anything else is sent; None where bytes need more than moving."""
 
     def made_room(self) -> None:
         """The application took some of the body: perhaps the socket may be read again."""
@@ -200,6 +221,22 @@ class Exchange:
         """Send some of the body. Await `writable` before the next call where `carrier.blocked`."""
         self.put(data)
         self.carrier.flush()
+
+    async def send_file(self, file: BinaryIO | int, offset: int | None = None, count: int | None = None) -> None:
+        """Send `count` bytes of a file from `offset` as some of the body: fewer where it ends sooner.
+
+        None: from where it stands, which then moves on, and to its end. Raises OSError where it cannot be read.
+        """
+        await file_sending.send(self, file, offset, count)
+
+    def skip(self, count: int) -> bool:
+        """Count bytes of the body as sent, which a passage then must take. False: they must be written."""
+        self._check_open()
+        try:
+            return self._engine.skip(self._stream, count)
+        except InvalidResponse:
+            self.abort()
+            raise
 
     def finish(self, trailers: Iterable[Field] = ()) -> None:
         """End the body."""

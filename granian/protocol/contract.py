@@ -115,6 +115,12 @@ class Engine(Protocol):
     def write(self, stream: int, data: bytes) -> None:
         """Some of the body. More than was declared: FlowError, and the stream is cut."""
 
+    def skip(self, stream: int, count: int) -> bool:
+        """Count `count` bytes of the body as written: the caller sends just as many of its own right after `output`.
+
+        False: nothing was counted, since the body does not go as it is (chunks, HEAD): `write` it. Too many: as `write`.
+        """
+
     def finish(self, stream: int, trailers: Iterable[Field] = ()) -> None:
         """The end of the response. Less than was declared: FlowError, and the stream is cut."""
 

@@ -369,11 +369,23 @@ class Http1Fast:
                 self.output += (b'%x\r\n' % len(data), data, b'\r\n')
             return
         if left is not None:
-            if len(data) > left:
-                self.abort(stream)
-                raise InvalidResponse('body longer than its content-length')
-            self._response_left = left - len(data)
+            self._count(stream, left, len(data))
         self.output.append(data)
+
+    def skip(self, stream: int, count: int) -> bool:
+        self._check_owed(REST, stream)
+        left = self._response_left
+        if self._silent or left == CHUNKED:
+            return False
+        if left is not None:
+            self._count(stream, left, count)
+        return True
+
+    def _count(self, stream: int, left: int, count: int) -> None:
+        if count > left:
+            self.abort(stream)
+            raise InvalidResponse('body longer than its content-length')
+        self._response_left = left - count
 
     def finish(self, stream: int, trailers: Iterable[Field] = ()) -> None:
         self._check_owed(REST, stream)

@@ -354,6 +354,18 @@ class Http1H11:
             self._cut()
             raise InvalidResponse('body longer than its content-length') from error
 
+    def skip(self, stream: int, count: int) -> bool:
+        self._check(self._owes_rest, stream, 'response not started or already finished')
+        if self._framing is SILENT or self._framing is CHUNKS:
+            return False
+        try:
+            # h11 asks the data for nothing but its length. What it would send is left to the caller.
+            self._writer.send_with_data_passthrough(h11.Data(data=range(count)))  # type: ignore[arg-type]
+        except h11.LocalProtocolError as error:
+            self._cut()
+            raise InvalidResponse('body longer than its content-length') from error
+        return True
+
     def finish(self, stream: int, trailers: Iterable[Field] = ()) -> None:
         self._check(self._owes_rest, stream, 'response not started or already finished')
         headers = trailer_fields(trailers) if self._framing is CHUNKS else []

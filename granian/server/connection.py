@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from granian.exchange import ConnectionInfo, Exchange
 from granian.server.deadlines import NEVER
+from granian.server.passage import AVAILABLE, Passage, unsent_bytes
 from granian.server.tasks import start_now
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.blocked = True
-        self._unsent = self._transport.get_write_buffer_size()
+        self._unsent = unsent_bytes(self._transport)
         self._arm(self._write_s())
 
     def resume_writing(self) -> None:
@@ -176,6 +177,15 @@ class Connection(asyncio.Protocol):
 
     def flush(self) -> None:
         self._write_output()
+
+    def passage(self) -> Passage | None:
+        if not AVAILABLE or self.service.scheme != 'http':
+            return None
+        passage = Passage(self._transport, self.loop, self.pause_writing, self.resume_writing)
+        if self.engine.output:
+            passage.put(self.engine.output)
+            self.engine.output.clear()
+        return passage
 
     def made_room(self) -> None:
         if self._paused and not self._inside:
@@ -291,7 +301,7 @@ class Connection(asyncio.Protocol):
     def _close_transport(self) -> None:
         """Close once all is sent, for as long as the peer takes it."""
         self._transport.close()
-        self._unsent = self._transport.get_write_buffer_size()
+        self._unsent = unsent_bytes(self._transport)
         self._arm(self._write_s())
 
     def cut(self) -> None:
@@ -342,7 +352,7 @@ class Connection(asyncio.Protocol):
             self._settle()
 
     def _check_write_progress(self) -> None:
-        unsent = self._transport.get_write_buffer_size()
+        unsent = unsent_bytes(self._transport)
         if unsent < self._unsent:
             self._unsent = unsent
             self._arm(self._write_s())
