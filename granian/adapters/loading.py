@@ -28,7 +28,7 @@ def load(target: str, *, factory: bool = False, working_dir: str | None = None) 
     found = _attribute(_import(name), attribute[0] if attribute else DEFAULT_ATTRIBUTE)
     if factory:
         found = _call_factory(target, found)
-    if not callable(found):
+    if not callable(found) and not hasattr(found, '__rsgi__'):
         raise AppLoadError(f'{target!r} is not an application: {type(found).__name__!r} object is not callable.')
     return found
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from granian.adapters.loading import load
 from granian.adapters.rsgi import RsgiAdapter
 from granian.errors import LifespanError
 from tests.helpers.serving import one_loop
@@ -38,6 +39,14 @@ class OnlyRsgi:
 async def test_the_method_for_rsgi_is_preferred(serve_rsgi, application):
     async with serve_rsgi(application) as server:
         assert (await server.get()).body == b'rsgi'
+
+
+def test_an_object_with_the_method_for_rsgi_alone_is_an_application(tmp_path, monkeypatch):
+    (tmp_path / 'only_rsgi.py').write_text(
+        'class App:\n    async def __rsgi__(self, scope, protocol): ...\n\napp = App()\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert type(load('only_rsgi:app')).__name__ == 'App'
 
 
 @pytest.fixture
