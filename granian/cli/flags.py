@@ -115,7 +115,7 @@ def _parameter(option: Option, flag: Flag) -> TopicOption:
         topic=option.topic,
         flag=flag.name,
         default=None,
-        multiple=bool(option.kind.split),
+        multiple=bool(option.kind.split) or flag.each,
         help=f'{flag.help}. {facts(option, flag)}'.rstrip(),
         **extra,
     )

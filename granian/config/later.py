@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # Upstream's flags; their variables follow from them, except for those of LATER_VARIABLE_NAMES.
 LATER_FLAGS = frozenset({
-    '--ws', '--no-ws', '--blocking-threads-idle-timeout',
+    '--ws', '--no-ws',
     '--http2-adaptive-window', '--no-http2-adaptive-window', '--http2-initial-connection-window-size',
     '--http2-initial-stream-window-size', '--http2-keep-alive-interval', '--http2-keep-alive-timeout',
     '--http2-max-concurrent-streams', '--http2-max-frame-size', '--http2-max-headers-size',
@@ -12,7 +12,6 @@ LATER_FLAGS = frozenset({
     '--ssl-certificate', '--ssl-keyfile', '--ssl-keyfile-password', '--ssl-protocol-min', '--ssl-ca', '--ssl-crl',
     '--ssl-client-verify', '--no-ssl-client-verify',
     '--respawn-interval', '--rss-sample-interval', '--rss-samples', '--workers-lifetime', '--workers-max-rss',
-    '--static-path-route', '--static-path-mount', '--static-path-dir-to-file', '--static-path-expires',
     '--metrics', '--no-metrics', '--metrics-scrape-interval', '--metrics-address', '--metrics-port',
     '--reload', '--no-reload', '--reload-paths', '--reload-ignore-dirs', '--reload-ignore-patterns',
     '--reload-ignore-paths', '--reload-tick', '--reload-ignore-worker-failure', '--no-reload-ignore-worker-failure',
@@ -25,7 +24,7 @@ LATER_VARIABLES = frozenset(
 )
 # Keys of the whole document, `[]` standing for an index.
 LATER_KEYS = frozenset({
-    'static', 'http2', 'websocket', 'metrics', 'reload',
-    'listeners[].tls', 'apps[].path', 'apps[].hosts', 'apps[].websockets',
+    'http2', 'websocket', 'metrics', 'reload',
+    'listeners[].tls', 'apps[].websockets',
 })  # fmt: skip
 NOT_YET = 'is not served by this version yet'

@@ -56,7 +56,7 @@ def load(
     config, wrong = _validated(root, faults)
     if config is not None and whole:
         breaches = list(broken_rules(config))
-        if needs_app and not config.apps:
+        if needs_app and not (config.apps or config.static or config.rules):
             breaches.append(Breach('apps', NO_APP))
         faults += [_breach_fault(root, breach) for breach in breaches if not _reads_wrong(breach, wrong)]
     if faults or config is None:
@@ -75,13 +75,38 @@ def _merged(situation: Situation, faults: list[Fault]) -> Node:
 
 def _stacked(layers: Sequence[Layer], faults: list[Fault]) -> Node:
     root, socket_named = ROOT, False
+    every: dict[tuple[str, str], Node] = {}
     for layer in layers:
         root = merge(root, layer.root, (), faults)
+        every |= layer.every
+        root = _with_every(root, layer.every, every)
         socket_named = socket_named or 'uds' in layer.parts
         bind = _completed_bind(root, layer.parts, faults, socket_named=socket_named)
         if bind is not None:
             root = merge(root, nested(_FIRST_BIND, bind), (), faults)
+    for (section, _), leaf in every.items():
+        if not _items(root, section):
+            faults.append(leaf.origin.fault(section, f'there is no [[{section}]] that this could be for'))
     return root
+
+
+def _with_every(root: Node, own: Mapping[tuple[str, str], Node], known: Mapping[tuple[str, str], Node]) -> Node:
+    """What a source says of all items of a list wins over sources below it; what one of those said still fills gaps."""
+    for (section, key), leaf in known.items():
+        items = [
+            Node({**item.value, key: leaf}, item.origin)
+            if isinstance(item.value, dict) and ((section, key) in own or key not in item.value)
+            else item
+            for item in _items(root, section)
+        ]
+        if items:
+            root = Node({**root.value, section: Node(items, root.value[section].origin)}, root.origin)
+    return root
+
+
+def _items(root: Node, section: str) -> list[Node]:
+    node, depth = find(root, (section,))
+    return node.value if depth and isinstance(node.value, list) else []
 
 
 def _env_files(root: Node) -> list[tuple[Path, str]]:

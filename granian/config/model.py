@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from granian.config.bind import Bind
 from granian.config.checks import check_access_format, check_logging_file
+from granian.config.mounts import App, Rule, Static  # noqa: TC001  (the model reads its annotations)
+from granian.config.section import Section
 from granian.config.types import (
     CHOICE,
     Address,
@@ -21,19 +23,13 @@ from granian.config.types import (
     Mode,
     Size,
     Switch,
-    Target,
     Text,
     Whole,
     checked_file,
     checked_text,
-    name_of,
 )
 
 KIB, MIB = 1024, 1024 * 1024
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra='forbid')
 
 
 class Server(Section):
@@ -178,65 +174,6 @@ class Listener(Section):
     ] = None
 
 
-class App(Section):
-    """One application and how it is called."""
-
-    target: Annotated[
-        Target,
-        Field(
-            description='`module:attribute`, or `path/to/file.py:attribute`; the attribute is `app` if left out.',
-            examples=['shop.api:app'],
-        ),
-        Flag('APP', 'module:attribute or path/to/file.py:attribute'),
-    ]
-    name: Annotated[
-        Text,
-        Field(
-            min_length=1,
-            default_factory=lambda fields: name_of(fields.get('target', '')),
-            description='What logs call it. Without it: the last part of the module, or the name of the file.',
-            examples=['api'],
-        ),
-    ]
-    interface: Annotated[
-        Literal['asgi', 'asginl', 'rsgi', 'wsgi'],
-        CHOICE,
-        Field(
-            description='How the application is called. `asginl`: ASGI without lifespan. This version serves asgi and asginl.',
-            examples=['asgi'],
-        ),
-        Flag('--interface', 'How the application is called'),
-    ] = 'rsgi'
-    lifespan: Annotated[
-        Literal['auto', 'on', 'off'],
-        CHOICE,
-        Field(
-            description='ASGI start and stop events. `auto`: an application that does not know them is served without; '
-            '`on`: that is an error.',
-            examples=['on'],
-        ),
-    ] = 'auto'
-    factory: Annotated[
-        Switch,
-        Field(description='The target is a function that returns the application.', examples=[True]),
-        Flag('--factory', 'The target is a function that returns the application'),
-    ] = False
-    root_path: Annotated[
-        Text,
-        Field(description="Path at which a proxy mounts the application: ASGI's root_path.", examples=['/api']),
-        Flag('--url-path-prefix', 'Path at which a proxy mounts the application'),
-    ] = ''
-    blocking_threads: Annotated[
-        Whole | None,
-        Field(ge=1, description='Threads for an application that blocks. ASGI runs on 1.', examples=[1]),
-        Flag('--blocking-threads', 'Threads for an application that blocks'),
-    ] = None
-    debug: Annotated[
-        Switch,
-        Field(description='Offer the ASGI extension `http.response.debug` to the application.', examples=[True]),
-    ] = False
-
-
 class Http1(Section):
     """HTTP/1.0 and HTTP/1.1."""
 
@@ -378,7 +315,14 @@ class Config(Section):
     listeners: Annotated[tuple[Listener, ...], Field(min_length=1, description='Where connections are accepted.')] = (
         Listener(),
     )
-    apps: Annotated[tuple[App, ...], Field(description='The application. This version serves exactly one.')] = ()
+    apps: Annotated[
+        tuple[App, ...], Field(description='The applications. Started in this order, stopped in the other.')
+    ] = ()
+    static: Annotated[
+        tuple[Static, ...],
+        Field(description='Folders of files. At the same place they come before rules and applications.'),
+    ] = ()
+    rules: Annotated[tuple[Rule, ...], Field(description='What is answered without an application.')] = ()
     http1: Annotated[Http1, Field(description='HTTP/1.0 and HTTP/1.1.')] = Http1()
     limits: Annotated[Limits, Field(description='Bounds on what one request may hold.')] = Limits()
     timeouts: Annotated[Timeouts, Field(description='Time a connection may spend waiting for the client.')] = Timeouts()

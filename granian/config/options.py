@@ -27,6 +27,7 @@ TOPICS = {
     'server': 'Processes',
     'listeners': 'Listening',
     'apps': 'Application',
+    'static': 'Static files',
     'http1': 'HTTP/1',
     'logging': 'Logging',
 }
@@ -129,16 +130,22 @@ def keys_in(path: Path) -> list[str]:
     """The keys a section has; the document's own for ()."""
     table = table_at(path)
     model = Config if not path else table.model if table else None
-    return list(model.model_fields) if model else []
+    return [key_of(name, field) for name, field in model.model_fields.items()] if model else []
+
+
+def key_of(name: str, field: FieldInfo) -> str:
+    """A field's key in the document: some are words of Python."""
+    return field.alias or name
 
 
 def _walk(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[Option | Table]:
     for name, field in model.model_fields.items():
         section = section_of(field)
+        key = key_of(name, field)
         if section is None:
-            yield _option((*path, name), field)
+            yield _option((*path, key), field)
             continue
-        inner = (*path, name, ITEM) if get_origin(field.annotation) is tuple else (*path, name)
+        inner = (*path, key, ITEM) if get_origin(field.annotation) is tuple else (*path, key)
         yield Table(inner, section, field.description or '')
         yield from _walk(section, inner)
 
@@ -210,10 +217,11 @@ def _bounds(metadata: list[Any]) -> Bounds:
 def document_of(config: BaseModel, path: Path = ()) -> dict[str, Any]:
     """A Config as a document holds it: durations and sizes as text, what is not set left out, secrets masked."""
     document: dict[str, Any] = {}
-    for name in type(config).model_fields:
-        written = _written(getattr(config, name), (*path, name))
-        if written is not None:
-            document[name] = written
+    for name, field in type(config).model_fields.items():
+        key = key_of(name, field)
+        written = _written(getattr(config, name), (*path, key))
+        if written is not None and written != {}:
+            document[key] = written
     return document
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from granian.config.model import App, Config, Listener
+    from granian.config.model import Config, Listener
+    from granian.config.mounts import App, Rule, Static
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +27,13 @@ def broken_rules(config: Config) -> Iterator[Breach]:
     for index, listener in enumerate(config.listeners):
         yield from _listener(f'listeners[{index}]', listener)
     yield from _same_bind(config)
-    if len(config.apps) > 1:
-        yield Breach('apps[1]', 'this version serves exactly one application; leave one of them')
     for index, app in enumerate(config.apps):
         yield from _app(f'apps[{index}]', app)
+    for index, folder in enumerate(config.static):
+        yield from _folder(f'static[{index}]', folder)
+    for index, rule in enumerate(config.rules):
+        yield from _rule(f'rules[{index}]', rule)
+    yield from _same_place(config)
 
 
 def _server(config: Config) -> Iterator[Breach]:
@@ -67,22 +71,78 @@ def _same_bind(config: Config) -> Iterator[Breach]:
 
 
 def _app(key: str, app: App) -> Iterator[Breach]:
-    if app.interface in {'rsgi', 'wsgi'}:
-        how = ' (the default)' if 'interface' not in app.model_fields_set else ''
+    reads = (f'{key}.interface',)
+    if app.lifespan == 'on' and app.interface != 'asgi':
+        what = 'is ASGI without lifespan' if app.interface == 'asginl' else 'knows none'
         yield Breach(
-            f'{key}.interface',
-            f'this version serves asgi and asginl, not {app.interface}{how}; '
-            'write interface = "asgi", or give --interface asgi',
-        )
-    if app.interface == 'asginl' and app.lifespan == 'on':
-        yield Breach(
-            f'{key}.lifespan',
-            '\'on\' contradicts interface = "asginl", which is ASGI without lifespan; write "asgi"',
-            (f'{key}.interface',),
+            f'{key}.lifespan', f'\'on\' contradicts interface = "{app.interface}", which {what}; write "asgi"', reads
         )
     if app.interface != 'wsgi' and (app.blocking_threads or 1) > 1:
         yield Breach(
             f'{key}.blocking_threads',
             f'{app.blocking_threads} threads need an application that blocks; {app.interface} runs on 1',
-            (f'{key}.interface',),
+            reads,
         )
+    if app.interface == 'rsgi' and app.root_path:
+        yield Breach(f'{key}.root_path', 'RSGI has no root path; leave it out, or write strip_prefix = true', reads)
+    if app.debug and app.interface in {'rsgi', 'wsgi'}:
+        yield Breach(f'{key}.debug', f'is an extension of ASGI, and this is {app.interface}', reads)
+    if app.strip_prefix and app.interface != 'rsgi':
+        yield Breach(f'{key}.strip_prefix', f'is for RSGI; {app.interface} has a root path', reads)
+    elif app.strip_prefix and app.path == '/':
+        yield Breach(f'{key}.strip_prefix', "there is nothing to strip off at '/'", (f'{key}.path',))
+
+
+def _folder(key: str, folder: Static) -> Iterator[Breach]:
+    if folder.fallback is not None and folder.fall_through:
+        yield Breach(
+            f'{key}.fall_through', 'nothing is left to fall through: `fallback` answers for all; keep one of them'
+        )
+
+
+def _rule(key: str, rule: Rule) -> Iterator[Breach]:
+    if rule.redirect is None and rule.return_ is None:
+        yield Breach(key, 'says nothing to do; write redirect = "https://…" or return = 404', (f'{key}.redirect',))
+    elif rule.redirect is not None and rule.return_ is not None:
+        yield Breach(f'{key}.return', 'a rule redirects or returns; keep one of them', (f'{key}.redirect',))
+    if rule.redirect is None:
+        # By value: a shown document says all defaults.
+        for name in ('status', 'keep_path', 'keep_query'):
+            if getattr(rule, name) != type(rule).model_fields[name].default:
+                yield Breach(f'{key}.{name}', 'is for a redirect', (f'{key}.redirect',))
+    elif rule.keep_path and ('?' in rule.redirect or '#' in rule.redirect):
+        yield Breach(
+            f'{key}.redirect', 'no path can be kept behind a query; write keep_path = false', (f'{key}.keep_path',)
+        )
+    if rule.body and (rule.return_ is None or rule.return_ in {204, 304}):
+        what = 'a redirect' if rule.return_ is None else rule.return_
+        yield Breach(f'{key}.body', f'{what} has no body', (f'{key}.return',))
+
+
+def _same_place(config: Config) -> Iterator[Breach]:
+    """Two mounts at one place, of which the second would never be reached."""
+    taken: dict[tuple[str, str], str] = {}
+    for key, mount, answers_all in _mounts(config):
+        for host in dict.fromkeys(mount.hosts or ('',)):
+            earlier = taken.get((host, mount.path))
+            if earlier is not None:
+                where = f"'{mount.path}'" + (f' on {host}' if host else '')
+                yield Breach(
+                    f'{key}.path',
+                    f'would never be reached: {earlier} has {where} already; give one of them another path or hosts',
+                    (f'{key}.hosts', f'{earlier}.path', f'{earlier}.hosts', f'{earlier}.fall_through'),
+                )
+                break
+        if answers_all:
+            for host in mount.hosts or ('',):
+                taken.setdefault((host, mount.path), key)
+
+
+def _mounts(config: Config) -> Iterator[tuple[str, App | Static | Rule, bool]]:
+    """In the order in which they are asked at one place, and whether they leave anything to the next."""
+    for index, folder in enumerate(config.static):
+        yield f'static[{index}]', folder, not folder.fall_through
+    for index, rule in enumerate(config.rules):
+        yield f'rules[{index}]', rule, True
+    for index, app in enumerate(config.apps):
+        yield f'apps[{index}]', app, True

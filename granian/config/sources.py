@@ -45,10 +45,14 @@ class Situation:
 
 @dataclass(slots=True)
 class Layer:
-    """One source's document. `parts`: a host, port or socket path given by itself, to complete the first bind."""
+    """One source's document. `parts`: a host, port or socket path given by itself, to complete the first bind.
+
+    `every`: by section and key, what all items of a list are given.
+    """
 
     root: Node = ROOT
     parts: dict[str, Node] = field(default_factory=dict)
+    every: dict[tuple[str, str], Node] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,8 @@ def read_flags(situation: Situation, faults: list[Fault]) -> list[Layer]:
             continue
         shown = f'--no-{name[2:]}' if value is False else name
         origin = Origin('flag', shown)
-        _put(layer, known[name], _flag_leaf(known[name].flag, value, origin, situation.cwd), seen)
+        for named, part in _spread(known[name], value):
+            _put(layer, named, _flag_leaf(named.flag, part, origin, situation.cwd), seen)
     settings = situation.flags.get('--set', ())
     for setting in settings if isinstance(settings, (list, tuple)) else [settings]:
         _read_setting(str(setting), layer, situation.cwd, seen)
@@ -168,11 +173,22 @@ class _Seen:
         return True
 
 
+def _spread(named: Named, value: object) -> list[tuple[Named, object]]:
+    """Values of which the n-th is for the n-th section, each with its own name."""
+    if named.flag is None or not named.flag.each:
+        return [(named, value)]
+    values = value if isinstance(value, (list, tuple)) else [value]
+    head, _, *rest = named.path
+    return [(Named((head, index, *rest), named.flag), part) for index, part in enumerate(values)]
+
+
 def _put(layer: Layer, named: Named, leaf: Node, seen: _Seen) -> None:
     if seen.clash(named, leaf.origin):
         return
     if named.flag is not None and named.flag.part:
         layer.parts[named.flag.part] = leaf
+    elif named.flag is not None and named.flag.every:
+        layer.every[str(named.path[0]), str(named.path[-1])] = leaf
     else:
         layer.root = gather(layer.root, nested(named.path, leaf), seen.faults)
 
@@ -211,9 +227,10 @@ def _variables(values: Mapping[str, str], origins: Mapping[str, Origin], cwd: Pa
         if (named := flat.get(name) or _nested_name(name)) is None:
             faults.append(origins[name].fault('', _unknown_variable(name)))
             continue
-        leaf = _variable_leaf(named, values[name], origins[name], cwd, faults)
-        if leaf is not None:
-            _put(layer, named, leaf, seen)
+        for one, part in _spread(named, _split(named.flag.split if named.flag else '', values[name])):
+            leaf = _variable_leaf(one, str(part), origins[name], cwd, faults)
+            if leaf is not None:
+                _put(layer, one, leaf, seen)
     return layer
 
 
@@ -240,11 +257,17 @@ def _variable_leaf(named: Named, text: str, origin: Origin, cwd: Path, faults: l
     if option is None and (table_at(named.path) or is_table_list(named.path)):
         return _json_leaf(named, text, origin, cwd, faults)
     if option is not None and option.kind.split:
-        if text.startswith('['):
+        if text.startswith('[') or option.kind.split == 'table':
             return _json_leaf(named, text, origin, cwd, faults)
-        parts = text.split(os.pathsep) if option.kind.split == 'paths' else text.split()
-        return from_plain([part for part in parts if part], origin, cwd, loose=True)
+        return from_plain(_split(option.kind.split, text), origin, cwd, loose=True)
     return _flag_leaf(named.flag, text, origin, cwd)
+
+
+def _split(how: str, text: str) -> str | list[str]:
+    """The parts of a variable's text that stands for several values, as upstream has them apart."""
+    if not how:
+        return text
+    return [part for part in (text.split(os.pathsep) if how == 'paths' else text.split()) if part]
 
 
 def _json_leaf(named: Named, text: str, origin: Origin, cwd: Path, faults: list[Fault]) -> Node | None:

@@ -38,6 +38,12 @@ class Flag:
     part: Literal['', 'host', 'port', 'uds'] = ''
     # A bare number means milliseconds here, seconds in the document.
     milliseconds: bool = False
+    # It speaks of a list of sections: may be repeated, the n-th value for the n-th section …
+    each: bool = False
+    # … or its one value is for every section there is.
+    every: bool = False
+    # How several values of `each` stand in one variable.
+    split: Literal['', 'words', 'paths'] = ''
 
     @property
     def environment_name(self) -> str:
@@ -52,11 +58,11 @@ class Kind:
     metavar: str
     schema: dict[str, Any] = field(hash=False)
     write: Callable[[Any], Any] = lambda value: value
-    # How a list of these is split in one variable; '' where it is no list.
-    split: Literal['', 'words', 'paths'] = ''
+    # How a list of these is split in one variable, 'table': given as JSON; '' where it is neither.
+    split: Literal['', 'words', 'paths', 'table'] = ''
 
 
-def _checked(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def checked(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """A parser's ValueError becomes a fault in its own words."""
 
     def validate(value: Any) -> Any:
@@ -95,7 +101,8 @@ def _choice(value: object) -> object:
     return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else value
 
 
-def _text(value: object) -> object:
+def text_of(value: object) -> str:
+    """Text, or a ValueError that says what it is instead."""
     if not isinstance(value, str):
         raise ValueError(f'{show(value)} is not text; write it in quotes')
     if '\0' in value:
@@ -183,23 +190,23 @@ def _alternatives(number: str, pattern: str) -> dict[str, Any]:
 _PATH_SCHEMA = {'type': 'string', 'minLength': 1}
 _FILE_KIND = Kind('path of a file that is there', 'FILE', _PATH_SCHEMA, str)
 
-Whole = Annotated[int, BeforeValidator(_checked(_whole)), Kind('whole number', 'INTEGER', {'type': 'integer'})]
-Switch = Annotated[bool, BeforeValidator(_checked(_switch)), Kind('true or false', '', {'type': 'boolean'})]
-Text = Annotated[str, BeforeValidator(_checked(_text)), Kind('text', 'TEXT', {'type': 'string'})]
+Whole = Annotated[int, BeforeValidator(checked(_whole)), Kind('whole number', 'INTEGER', {'type': 'integer'})]
+Switch = Annotated[bool, BeforeValidator(checked(_switch)), Kind('true or false', '', {'type': 'boolean'})]
+Text = Annotated[str, BeforeValidator(checked(text_of)), Kind('text', 'TEXT', {'type': 'string'})]
 CHOICE = BeforeValidator(_choice)
 Duration = Annotated[
     float,
-    BeforeValidator(_checked(values.duration_s)),
+    BeforeValidator(checked(values.duration_s)),
     Kind('duration', 'DURATION', _alternatives('number', values.DURATION_PATTERN), values.duration_text),
 ]
 Size = Annotated[
     int,
-    BeforeValidator(_checked(values.size_bytes)),
+    BeforeValidator(checked(values.size_bytes)),
     Kind('size', 'SIZE', _alternatives('integer', values.SIZE_PATTERN), values.size_text),
 ]
 Mode = Annotated[
     int,
-    BeforeValidator(_checked(values.mode)),
+    BeforeValidator(checked(values.mode)),
     Kind(
         'file mode',
         'MODE',
@@ -212,18 +219,18 @@ Mode = Annotated[
         values.mode_text,
     ),
 ]
-AnyPath = Annotated[Path, BeforeValidator(_checked(_path)), Kind('path', 'PATH', _PATH_SCHEMA, str)]
-FilePath = Annotated[Path, BeforeValidator(_checked(_file)), _FILE_KIND]
+AnyPath = Annotated[Path, BeforeValidator(checked(_path)), Kind('path', 'PATH', _PATH_SCHEMA, str)]
+FilePath = Annotated[Path, BeforeValidator(checked(_file)), _FILE_KIND]
 DirectoryPath = Annotated[
     Path,
-    BeforeValidator(_checked(_directory)),
+    BeforeValidator(checked(_directory)),
     Kind('path of a directory that is there', 'DIRECTORY', _PATH_SCHEMA, str),
 ]
 Target = Annotated[
-    str, BeforeValidator(_checked(_target)), Kind('target', 'MODULE:ATTRIBUTE', {'type': 'string', 'minLength': 1})
+    str, BeforeValidator(checked(_target)), Kind('target', 'MODULE:ATTRIBUTE', {'type': 'string', 'minLength': 1})
 ]
 Address = Annotated[
-    Bind, PlainValidator(_checked(parse_bind)), Kind('address', 'ADDRESS', {'type': 'string', 'minLength': 1}, str)
+    Bind, PlainValidator(checked(parse_bind)), Kind('address', 'ADDRESS', {'type': 'string', 'minLength': 1}, str)
 ]
 
 
@@ -243,11 +250,11 @@ def checked_text(check: Callable[[str], None]) -> BeforeValidator:
     """A text field that `check` may refuse with a ValueError."""
 
     def parse(value: object) -> object:
-        text = str(_text(value))
+        text = text_of(value)
         check(text)
         return text
 
-    return BeforeValidator(_checked(parse))
+    return BeforeValidator(checked(parse))
 
 
 def checked_file(check: Callable[[Path], None]) -> BeforeValidator:
@@ -258,4 +265,4 @@ def checked_file(check: Callable[[Path], None]) -> BeforeValidator:
         check(path)
         return path
 
-    return BeforeValidator(_checked(parse))
+    return BeforeValidator(checked(parse))

@@ -26,7 +26,7 @@ HAS_FORK = hasattr(os, 'fork')
 
 def serve(config: Config) -> int:
     """Serve until told to stop; the exit status. Raises FatalError for what a person must read."""
-    if not config.apps:
+    if not (config.apps or config.static or config.rules):
         raise ConfigurationError('apps: there is no application; give one as an argument or in the file')
     configure_logs(config)
     titles.check(config.server.process_name)
@@ -70,6 +70,14 @@ def _warn(config: Config) -> None:
     }
     for name in [name for name, given in kept.items() if given]:
         logger.warning('%s has no meaning here: one event loop in each worker runs I/O and application', name)
+    for app in config.apps:
+        default_s = type(app).model_fields['blocking_threads_idle_timeout'].default
+        if app.interface != 'wsgi' and app.blocking_threads_idle_timeout != default_s:
+            logger.warning(
+                'blocking_threads_idle_timeout has no meaning for %s: %s has no threads', app.name, app.interface
+            )
+        if app.interface == 'wsgi' and (app.blocking_threads or 0) > 2 * cpus + 1:
+            logger.warning('%s has many threads (%d) for %d CPUs', app.name, app.blocking_threads, cpus)
 
 
 def _serve(config: Config, loop: str) -> int:

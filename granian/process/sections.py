@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from granian.config.env_files import variables
+from granian.process import mounts
 from granian.process.sockets import Wanted
 from granian.protocol.limits import Http1Limits
-from granian.server.settings import AccessLogSettings, AppSettings, ListenerSettings, ServingSettings, Timeouts
+from granian.server.settings import AccessLogSettings, ListenerSettings, ServingSettings, Timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,11 +68,15 @@ def environment(config: Config) -> Mapping[str, str]:
 
 
 def title(config: Config) -> str:
-    """Upstream's: interface, address, target."""
+    """Upstream's: interface, address, target; of several applications, how many more there are."""
     if config.server.process_name is not None:
         return config.server.process_name
-    app = config.apps[0]
-    return f'granian {app.interface} {config.listeners[0].bind} {app.target}'
+    bind = config.listeners[0].bind
+    if not config.apps:
+        return f'granian {bind}'
+    app, *others = config.apps
+    more = f' and {len(others)} more' if others else ''
+    return f'granian {app.interface} {bind} {app.target}{more}'
 
 
 def serving(config: Config, bound: Sequence[Bound]) -> ServingSettings:
@@ -79,7 +84,9 @@ def serving(config: Config, bound: Sequence[Bound]) -> ServingSettings:
     limits = http1_limits(config)
     access = config.logging.access
     return ServingSettings(
-        apps=(app(config),),
+        apps=mounts.apps(config, exchanges_max(config)),
+        folders=mounts.folders(config),
+        answers=mounts.answers(config),
         listeners=tuple(
             ListenerSettings(
                 each.address,
@@ -96,10 +103,16 @@ def serving(config: Config, bound: Sequence[Bound]) -> ServingSettings:
             keep_alive_s=config.timeouts.keep_alive,
             write_s=config.timeouts.write,
         ),
-        exchanges_max=server.backpressure or max(1, config.listeners[0].backlog // server.workers),
+        exchanges_max=exchanges_max(config),
         graceful_timeout_s=server.graceful_timeout,
         access_log=AccessLogSettings(access.format) if access.enabled else None,
+        has_siblings=server.workers > 1,
     )
+
+
+def exchanges_max(config: Config) -> int:
+    server = config.server
+    return server.backpressure or max(1, config.listeners[0].backlog // server.workers)
 
 
 def http1_limits(config: Config) -> Http1Limits:
@@ -109,22 +122,9 @@ def http1_limits(config: Config) -> Http1Limits:
         head_bytes_max=min(limits.head, http1.buffer_size),
         target_bytes_max=limits.target,
         fields_max=limits.fields,
-        body_bytes_max=limits.body,
+        body_bytes_max=mounts.body_bytes_max(config),
         read_ahead_bytes_max=http1.buffer_size,
         discard_bytes_max=limits.discard,
         keep_alive=http1.keep_alive,
         require_host=http1.require_host,
-    )
-
-
-def app(config: Config) -> AppSettings:
-    first = config.apps[0]
-    return AppSettings(
-        name=first.name,
-        target=first.target,
-        interface='asgi',
-        lifespan='off' if first.interface == 'asginl' else first.lifespan,
-        factory=first.factory,
-        root_path=first.root_path,
-        debug=first.debug,
     )

@@ -144,7 +144,7 @@ def test_flag_of_a_later_version_is_refused_as_that(words, flag, granian):
 
 
 def test_command_word_is_a_command_only_in_first_place(granian, tmp_path):
-    status, shown, _ = granian('--interface', 'wsgi', 'check')
+    status, shown, _ = granian('--workers', '0', 'check')
 
     assert status == 2
     assert not shown
@@ -155,7 +155,9 @@ def test_help_groups_every_flag_by_topic(granian):
     headings = [line.rstrip(':') for line in said.splitlines() if line.endswith(':') and not line.startswith(' ')]
 
     assert status == 0
-    assert headings[:7] == ['Commands', 'Configuration', 'Processes', 'Listening', 'Application', 'HTTP/1', 'Logging']
+    assert headings[:8] == [
+        'Commands', 'Configuration', 'Processes', 'Listening', 'Application', 'Static files', 'HTTP/1', 'Logging',
+    ]  # fmt: skip
     assert not [flag.name for option in options() for flag in option.flags if flag.name not in said]
     assert not [flag for flag in LATER_FLAGS if f'{flag} ' in said]
     assert granian('serve', '--help')[1].startswith('Usage: granian serve [OPTIONS] [APP]')

@@ -69,15 +69,6 @@ flag --uds-permissions: listeners[0].permissions: only a unix: listener has perm
 1 flag has faults; nothing was started""",
     ),
     (
-        'flag-interface-left-to-its-default',
-        '',
-        {},
-        {'APP': 'main:app'},
-        """\
-argument APP: apps[0].interface: this version serves asgi and asginl, not rsgi (the default); write interface = "asgi", or give --interface asgi
-1 argument has faults; nothing was started""",
-    ),
-    (
         'flag-set-without-a-value',
         '',
         {},

@@ -118,35 +118,6 @@ interface = "asgi"
         "granian.toml:2:10: apps[0].target: 'my-app:app': 'my-app' is not a module or a file",
     ),
     (
-        'interface-by-default',
-        """\
-[[apps]]
-target = "main:app"
-""",
-        'granian.toml:1:1: apps[0].interface: this version serves asgi and asginl, not rsgi (the default); write interface = "asgi", or give --interface asgi',
-    ),
-    (
-        'interface-not-served',
-        """\
-[[apps]]
-target = "main:app"
-interface = "wsgi"
-""",
-        'granian.toml:3:13: apps[0].interface: this version serves asgi and asginl, not wsgi; write interface = "asgi", or give --interface asgi',
-    ),
-    (
-        'two-applications',
-        """\
-[[apps]]
-target = "main:app"
-interface = "asgi"
-[[apps]]
-target = "main:app"
-interface = "asgi"
-""",
-        'granian.toml:4:1: apps[1]: this version serves exactly one application; leave one of them',
-    ),
-    (
         'lifespan-against-interface',
         """\
 [[apps]]
@@ -257,15 +228,13 @@ access.format = "combined"
         'multi-line-text-before-the-fault',
         '''\
 [[apps]]
-root_path = """
+name = """
 [server]
 workers = 0
 """
 target = "a b"
 ''',
-        """\
-granian.toml:1:1: apps[0].interface: this version serves asgi and asginl, not rsgi (the default); write interface = "asgi", or give --interface asgi
-granian.toml:6:10: apps[0].target: 'a b': 'a b' is not a module or a file""",
+        "granian.toml:6:10: apps[0].target: 'a b': 'a b' is not a module or a file",
     ),
     (
         'inline-tables',

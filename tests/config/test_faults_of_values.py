@@ -63,12 +63,12 @@ zzz = 1
 [http2]
 engine = "h2"
 
-[[static]]
-path = "/a"
+[[metrics]]
+enabled = true
 """,
         """\
 granian.toml:1:2: http2: is not served by this version yet
-granian.toml:4:3: static: is not served by this version yet""",
+granian.toml:4:3: metrics: is not served by this version yet""",
     ),
     (
         'later-table-of-a-listener',

@@ -106,5 +106,5 @@ def test_config_is_frozen_all_the_way_down():
 
 
 def test_config_that_breaks_a_rule_between_keys_cannot_be_made():
-    with pytest.raises(ValidationError, match=r'apps\[0\]\.interface: this version serves asgi and asginl, not rsgi'):
-        Config(apps=[{'target': 'main:app'}])
+    with pytest.raises(ValidationError, match=r"apps\[1\]\.path: would never be reached: apps\[0\] has '/' already"):
+        Config(apps=[{'target': 'main:app'}, {'target': 'other:app'}])

@@ -79,7 +79,7 @@ def test_each_bound_address_has_the_settings_of_its_listener():
 
 
 def test_asginl_is_asgi_without_lifespan():
-    app = sections.app(config(apps=[{'target': 'main:app', 'interface': 'asginl'}]))
+    (app,) = sections.serving(config(apps=[{'target': 'main:app', 'interface': 'asginl'}]), BOUND).apps
     assert (app.interface, app.lifespan) == ('asgi', 'off')
 
 
