@@ -44,7 +44,9 @@ class RsgiAdapter:
         try:
             hook(self._loop)
         except (Exception, SystemExit) as exc:
-            raise LifespanError(f'RSGI init failed: {type(exc).__name__}: {exc}') from exc
+            # The application's own lines are what helps.
+            cause = exc.with_traceback(exc.__traceback__ and exc.__traceback__.tb_next)
+            raise LifespanError(f'RSGI init failed: {type(exc).__name__}: {exc}') from cause
 
     def close(self) -> None:
         """Call `__rsgi_del__`, under the same condition. What it raises is logged: there is nothing left to refuse."""
