@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from granian.adapters.wsgi import HELD_BYTES_MAX
@@ -48,7 +50,7 @@ def pieces(read):
         (lambda source: [source.readline(2), source.readline(20)], [b'on', b'e\r\n']),
         (lambda source: source.readlines(), LINES.splitlines(True)),
         (lambda source: source.readlines(6), [b'one\r\n', b'two\n']),
-        (lambda source: list(source), LINES.splitlines(True)),
+        (list, LINES.splitlines(True)),
         (
             lambda source: [next(source), source.read(4), *source],
             [b'one\r\n', b'two\n', b'\n', b'\n', b'five\n', b'six'],
@@ -85,8 +87,6 @@ async def test_a_body_of_any_size_arrives(serve_wsgi, size, way):
 
 @one_loop
 async def test_a_large_body_is_not_read_faster_than_the_application_takes_it(serve_wsgi):
-    import threading
-
     go = threading.Event()
 
     def app(environ, start_response):
