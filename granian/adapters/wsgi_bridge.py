@@ -6,7 +6,6 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
-from granian.adapters import asgi_files
 from granian.errors import ClientDisconnected, FlowError, InvalidResponse
 
 if TYPE_CHECKING:
@@ -134,7 +133,7 @@ class Bridge:
 
     async def _send_file(self, response: ResponseHead, descriptor: int, offset: int, count: int) -> None:
         self.exchange.start(response)
-        await asgi_files.send_open_file(self.exchange, descriptor, offset, count)
+        await self.exchange.send_file(descriptor, offset, count)
         self.exchange.finish()
 
     def _begin(self, reply: _Reply, work: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any) -> None:
