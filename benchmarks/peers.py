@@ -21,7 +21,7 @@ class BenchmarkError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A server: pip requirements, its command (`{port}`, `{target}`, `{interface}` filled in), the rows it knows."""
+    """A server: pip requirements, its command (`{port}`, `{target}`, `{interface}`, `{options}` filled in), the rows it knows."""
 
     name: str
     requirements: tuple[str, ...]
@@ -35,9 +35,10 @@ class Peer:
 # (no sniffing for HTTP/2, no WebSocket check; --runtime-mode st is no faster).
 _GRANIAN = (
     '-m granian --interface {interface} --host 127.0.0.1 --port {port} --workers 1 --loop uvloop --log-level warning'
+    ' {options}'
 )
 _LEAN = '--http 1 --no-ws'
-_INTERFACES = ('asgi', 'rsgi')
+_INTERFACES = ('asgi', 'rsgi', 'wsgi')
 _RUST = ('granian==2.8.7', 'uvloop')
 _UVICORN = (
     '-m uvicorn --host 127.0.0.1 --port {port} --loop uvloop --http httptools --no-access-log --log-level warning'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 # The bounds of the issue that is being built; docs/reference/benchmarks.md has the final ones beside them.
 RUST = 'rust'
@@ -30,11 +30,14 @@ class Row:
     head: str = 'bare'  # bare | browser | unique, see heads.py
     driver: str = 'wrk'  # wrk | idle, see drivers.py
     interface: str = 'asgi'  # a server that does not know it has no such row
+    options: str = ''  # more for the command of ours and the Rust server
     bounds: dict[str, Bound] = field(default_factory=dict)  # peer name → bound; these are the peers by default
 
 
 HTTP1 = Bound(cpu_max=0.85)
 FILE = Bound(cpu_max=0.9)
+WSGI = Bound(cpu_max=1.1)
+WAITS = Bound(rps_min=0.95)
 WORST = Bound(cpu_max=1.2)
 OVER_FLOOR = Bound(cpu_max=3.0)
 HEADS = ('bare', 'browser')
@@ -90,6 +93,21 @@ def _more_of_rsgi(head: str) -> tuple[Row, ...]:
     )
 
 
+def _of_wsgi(name: str, options: str) -> tuple[Row, ...]:
+    """With the default number of threads, or with another."""
+    like_rsgi = _gets_and_echoes('rsgi')
+    return tuple(
+        replace(
+            row,
+            name=row.name.replace('rsgi', name),
+            interface='wsgi',
+            options=options,
+            bounds={RUST: WSGI},
+        )
+        for row in like_rsgi
+    )
+
+
 ROWS: tuple[Row, ...] = (
     *_gets_and_echoes('asgi'),
     Row('asgi-get-10b-unique', head='unique', bounds={RUST: WORST}),
@@ -97,4 +115,8 @@ ROWS: tuple[Row, ...] = (
     Row('asgi-idle-1-worker', driver='idle', bounds={RUST: Bound(pss_max=1.0)}),
     *_gets_and_echoes('rsgi'),
     *(row for head in HEADS for row in _more_of_rsgi(head)),
+    *_of_wsgi('wsgi', ''),
+    *_of_wsgi('wsgi-1-thread', '--blocking-threads 1'),
+    # Most of the time its threads wait: run it with `--connections 512`.
+    Row('wsgi-wait-10b-bare', '/wait/10b', interface='wsgi', bounds={RUST: WAITS}),
 )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 START_S = 20.0
 STOP_S = 10.0
 # The same applications in each interface.
-TARGETS = {'asgi': 'apps:app', 'rsgi': 'apps_rsgi:app'}
+TARGETS = {'asgi': 'apps:app', 'rsgi': 'apps_rsgi:app', 'wsgi': 'apps_wsgi:app'}
 # Whatever would reconfigure one server behind the table's back.
 FOREIGN = ('GRANIAN_', 'UVICORN_', 'GUNICORN_', 'PYTHON', 'WEB_CONCURRENCY', 'VIRTUAL_ENV')
 
@@ -105,7 +105,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def running(environment: Environment, row: Row) -> Iterator[Server]:
     """`environment`'s server on a free loopback port, answering `row` rightly; gone when the block is left."""
     port = _free_port()
-    arguments = environment.peer.command.format(port=port, target=TARGETS[row.interface], interface=row.interface)
+    arguments = environment.peer.command.format(
+        port=port, target=TARGETS[row.interface], interface=row.interface, options=row.options
+    )
     command = [str(environment.python), *arguments.split()]
     with tempfile.TemporaryFile() as log:
         # A session of its own: Ctrl-C reaches the harness alone, which then ends the server.

@@ -41,7 +41,7 @@ def test_row_is_known_to_its_driver_head_and_peers(row):
 
 @pytest.mark.parametrize('size', ['10b', '1k', '10k', '100k'])
 @pytest.mark.parametrize('head', ['bare', 'browser'])
-@pytest.mark.parametrize('interface', ['asgi', 'rsgi'])
+@pytest.mark.parametrize('interface', ['asgi', 'rsgi', 'wsgi', 'wsgi-1-thread'])
 def test_every_size_is_got_and_echoed_with_both_heads(size, head, interface):
     assert BY_NAME[f'{interface}-get-{size}-{head}'].head == head
     assert size == '10b' or BY_NAME[f'{interface}-echo-{size}-{head}'].method == 'POST'
