@@ -216,7 +216,8 @@ class Http1H11:
             # Read on: a client that leaves is to be noticed, however much of its body is still to be taken.
             self.paused = False
             self.events.on_body_end(self.stream, trailers)
-        else:
+        elif not self.closing:
+            # It is, where the response was cut for the body that ends here.
             self._next()
 
     def _spoil(self, refusal: Refusal) -> None:
