@@ -102,7 +102,11 @@ def _folder(key: str, folder: Static) -> Iterator[Breach]:
 
 def _rule(key: str, rule: Rule) -> Iterator[Breach]:
     if rule.redirect is None and rule.return_ is None:
-        yield Breach(key, 'says nothing to do; write redirect = "https://…" or return = 404', (f'{key}.redirect',))
+        yield Breach(
+            key,
+            'says nothing to do; write redirect = "https://…" or return = 404',
+            (f'{key}.redirect', f'{key}.return'),
+        )
     elif rule.redirect is not None and rule.return_ is not None:
         yield Breach(f'{key}.return', 'a rule redirects or returns; keep one of them', (f'{key}.redirect',))
     if rule.redirect is None:

@@ -131,7 +131,7 @@ def read_flags(situation: Situation, faults: list[Fault]) -> list[Layer]:
             continue
         shown = f'--no-{name[2:]}' if value is False else name
         origin = Origin('flag', shown)
-        for named, part in _spread(known[name], value):
+        for named, part in _spread(known[name], value, origin, seen):
             _put(layer, named, _flag_leaf(named.flag, part, origin, situation.cwd), seen)
     settings = situation.flags.get('--set', ())
     for setting in settings if isinstance(settings, (list, tuple)) else [settings]:
@@ -155,6 +155,17 @@ class _Seen:
 
     faults: list[Fault]
     by_key: dict[tuple[KeyPath, str], Origin] = field(default_factory=dict)
+    # By section, the names that give each of its items something: how many values.
+    counts: dict[str | int, dict[Origin, int]] = field(default_factory=dict)
+
+    def count(self, named: Named, origin: Origin, values: int) -> None:
+        """Refuse names that belong together and have different numbers of values."""
+        counts = self.counts.setdefault(named.path[0], {})
+        for other, count in counts.items():
+            if count != values:
+                fault = f'{values} of these and {count} of {other.name}; give as many of each'
+                self.faults.append(origin.fault(str(named.path[0]), fault))
+        counts[origin] = values
 
     def clash(self, named: Named, origin: Origin) -> bool:
         part = named.flag.part if named.flag else ''
@@ -173,11 +184,12 @@ class _Seen:
         return True
 
 
-def _spread(named: Named, value: object) -> list[tuple[Named, object]]:
+def _spread(named: Named, value: object, origin: Origin, seen: _Seen) -> list[tuple[Named, object]]:
     """Values of which the n-th is for the n-th section, each with its own name."""
     if named.flag is None or not named.flag.each:
         return [(named, value)]
     values = value if isinstance(value, (list, tuple)) else [value]
+    seen.count(named, origin, len(values))
     head, _, *rest = named.path
     return [(Named((head, index, *rest), named.flag), part) for index, part in enumerate(values)]
 
@@ -227,7 +239,8 @@ def _variables(values: Mapping[str, str], origins: Mapping[str, Origin], cwd: Pa
         if (named := flat.get(name) or _nested_name(name)) is None:
             faults.append(origins[name].fault('', _unknown_variable(name)))
             continue
-        for one, part in _spread(named, _split(named.flag.split if named.flag else '', values[name])):
+        value = _split(named.flag.split if named.flag else '', values[name])
+        for one, part in _spread(named, value, origins[name], seen):
             leaf = _variable_leaf(one, str(part), origins[name], cwd, faults)
             if leaf is not None:
                 _put(layer, one, leaf, seen)
