@@ -39,7 +39,6 @@ else:
         return transport.get_write_buffer_size()
 
 
-
 class Passage:
     """One file's way to a socket. What the transport was given before goes first; while this is open it gets nothing.
 
