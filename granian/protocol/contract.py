@@ -9,7 +9,7 @@ Nothing here knows sockets, clocks, loops or applications.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,6 +32,8 @@ class RequestHead:
         'expects_continue',  # the client waits for a 100 before it sends the body (RFC 9110 10.1.1)
         'fields',  # list of (lower-case name, value), in order, repeats kept
         'keep_alive',  # the client allows another request after this one
+        'kept',  # what an adapter made of this head, for when it or one like it comes again; None at first
+        'like',  # (head, field): the fields are those of `head` but for this one, of a name `head` has too; or None
         'method',  # str, as sent
         'path',  # str: raw_path percent-decoded as UTF-8, faults as U+FFFD
         'query',  # bytes after the first '?'
@@ -48,6 +50,8 @@ class RequestHead:
     content_length: int
     expects_continue: bool
     keep_alive: bool
+    kept: Any
+    like: tuple[RequestHead, Field] | None
 
 
 class Refusal(Exception):  # noqa: N818

@@ -83,7 +83,10 @@ class HeadReader:
         if field[0] in SPECIAL_NAMES:
             specials = [special for special in fields if special[0] in SPECIAL_NAMES]
             return request_head(split_request_line(request_line), fields, specials, self._limits)
-        return similar_head(known, split_request_line(request_line), fields, self._limits)
+        head = similar_head(known, split_request_line(request_line), fields, self._limits)
+        if field[0] is self._name and head.fields is fields and head.version == known.version:
+            head.like = known, field
+        return head
 
     def _parse(self, request_line: bytes, block: bytes) -> RequestHead:
         if block.count(b'\n') > self._limits.fields_max and block.count(b'\r\n') > self._limits.fields_max:

@@ -58,6 +58,7 @@ def request_head(
     head.method = _METHODS.get(method) or _method(method)
     head.version = VERSIONS.get(version) or _version(version)
     head.fields = fields
+    head.kept = head.like = None
     if len(specials) == 1 and head.version == '1.1' and _known_host(specials[0][1]) and specials[0][0] == b'host':
         # As most requests are: no body, nothing to negotiate.
         head.authority = specials[0][1]
@@ -82,6 +83,7 @@ def similar_head(
         # The version has a say in all that the special fields decide.
         return request_head(request_line, fields, [field for field in fields if field[0] in SPECIAL_NAMES], limits)
     head.fields = fields
+    head.kept = head.like = None
     head.authority = known.authority
     head.content_length = known.content_length
     head.expects_continue = known.expects_continue

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import io
 import os
+import random
 import sys
 from wsgiref.validate import validator
 
 import pytest
 
+from tests.helpers.serving import one_loop
 from tests.helpers.wsgi import answer
 
 
@@ -166,10 +168,49 @@ async def test_a_later_request_gets_nothing_of_an_earlier_one(serve_wsgi):
 
 async def test_secrets_are_not_remembered(serve_wsgi):
     async with serve_wsgi(keeping([])) as server:
-        await server.get('/', 'Cookie: hush=1', 'Authorization: hush', 'X-A: known')
-        memory = repr(server.serving.adapters[0].handle.__self__._environs._pairs.recent)
-    assert 'known' in memory
+        client = await server.connect()
+        for _ in range(3):
+            await client.get('/', 'Cookie: hush=1', 'Authorization: hush', 'X-A: 1')
+            await client.reply()
+        environs = server.serving.adapters[0].handle.__self__._environs
+        memory = repr((environs._keys.recent, environs._bases.recent))
+    assert 'HTTP_COOKIE' in memory
     assert 'hush' not in memory
+
+
+# Requests on one connection: what an environ is made of that was kept must not show in another.
+TARGETS = ['/', '/a?b', '/a?c', '/%C3%A9', 'http://other.example/x']
+CHANGES = [
+    [], ['X-Id: 1'], ['X-Id: 2'], ['X-Id: 3'], ['X-Id: caf\u00e9'], ['X-Id:'], ['X-Other: 3'], ['X_Id: 3'], ['X-A: 5'],
+    ['X-Id: 4', 'X-Id: 5'], ['Cookie: a=1'], ['Cookie: a=2'], ['Content-Type: a'], ['Content-Type: b'], ['x-ID: 9'],
+]  # fmt: skip
+
+
+def comparable(environ):
+    changing = ('REMOTE_PORT', 'wsgi.input', 'wsgi.errors')
+    return {key: value for key, value in environ.items() if key not in changing}
+
+
+@pytest.mark.parametrize('seed', range(6))
+@one_loop
+async def test_on_a_connection_as_on_one_of_its_own(serve_wsgi, seed):
+    environs = []
+    pick = random.Random(seed)
+    asked = [(pick.choice(TARGETS), pick.choice(CHANGES), pick.choice(['GET', 'DELETE'])) for _ in range(60)]
+    async with serve_wsgi(keeping(environs)) as server:
+        for own in (False, True):
+            client = await server.connect()
+            for target, change, method in asked:
+                if own:
+                    client.close()
+                    client = await server.connect()
+                await client.get(target, 'X-A: 1', 'Accept: */*', *change, 'X-B: 2', method=method)
+                assert (await client.reply()).status == 200
+                # Its own to change.
+                environs[-1] = {**environs[-1]}
+                environs[-1].pop('wsgi.input').close()
+    half = len(environs) // 2
+    assert list(map(comparable, environs[:half])) == list(map(comparable, environs[half:]))
 
 
 async def test_http_1_0_without_a_host(serve_wsgi):

@@ -67,7 +67,7 @@ def test_lines_read_at_once_are_those_read_one_by_one(block):
 def facts(head):
     if isinstance(head, int):
         return head
-    return [getattr(head, name) for name in type(head).__slots__]
+    return [getattr(head, name) for name in type(head).__slots__ if name not in ('kept', 'like')]
 
 
 lines = st.sampled_from(
@@ -130,3 +130,27 @@ def test_one_field_too_many_is_431_whatever_was_seen_before(warm):
     with pytest.raises(Refusal) as refused:
         reader.read(b'\r\n'.join([b'GET / HTTP/1.1', b'Host: a', *full, b'y: 1', b'']))
     assert refused.value.status == 431
+
+
+def test_a_head_like_one_before_says_which_field_is_its_own():
+    reader = HeadReader(LIMITS)
+    block = b'GET /%b HTTP/1.1\r\nHost: a\r\nX-Id: %b\r\nAccept: b\r\n'
+    heads = [reader.read(block % (b'%d' % n, b'%d' % n)) for n in range(4)]
+    known, field = heads[3].like
+    assert field == (b'x-id', b'3')
+    assert known in heads[:3]
+    assert [field if each[0] == b'x-id' else each for each in known.fields] == heads[3].fields
+
+
+@pytest.mark.parametrize(
+    'block',
+    [
+        b'GET / HTTP/1.1\r\nHost: a\r\nY-Id: 3\r\nAccept: b\r\n',
+        b'GET http://x/ HTTP/1.1\r\nHost: a\r\nX-Id: 3\r\nAccept: b\r\n',
+    ],
+)
+def test_a_head_that_differs_in_more_is_like_none(block):
+    reader = HeadReader(LIMITS)
+    for n in range(3):
+        reader.read(b'GET / HTTP/1.1\r\nHost: a\r\nX-Id: %d\r\nAccept: b\r\n' % n)
+    assert reader.read(block).like is None
