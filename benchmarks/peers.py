@@ -52,6 +52,13 @@ PEERS: dict[str, Peer] = {
     peer.name: peer
     for peer in (
         Peer('ours', ('-e', str(ROOT)), f'{_GRANIAN} {{target}}', 'granian', _INTERFACES),
+        Peer(
+            'ours-1-mount',
+            ('-e', str(ROOT)),
+            f'{_GRANIAN.removesuffix(" {options}")} {{target}}',
+            'granian',
+            only_rows=('asgi-get-10b-200-mounts',),
+        ),
         Peer('rust', _RUST, f'{_GRANIAN} {_LEAN} {{target}}', 'granian', _INTERFACES),
         # Before Python 3.12 its own tasks cost a little less on a get and twice as much on an echo: asked for by name.
         Peer('rust-task', _RUST, f'{_GRANIAN} {_LEAN} --task-impl rust {{target}}', 'granian'),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 # The bounds of the issue that is being built; docs/reference/benchmarks.md has the final ones beside them.
 RUST = 'rust'
+ONE_MOUNT = 'ours-1-mount'
 FLOOR = 'floor'
 
 
@@ -39,6 +40,9 @@ FILE = Bound(cpu_max=0.9)
 WSGI = Bound(cpu_max=1.1)
 WAITS = Bound(rps_min=0.95)
 WORST = Bound(cpu_max=1.2)
+LOOK_UP = Bound(cpu_max=1.05)
+# 199 places beside the application's.
+MANY_MOUNTS = '--set rules=[' + ','.join(f'{{path="/mount{number}/a",return=404}}' for number in range(199)) + ']'
 OVER_FLOOR = Bound(cpu_max=3.0)
 HEADS = ('bare', 'browser')
 SIZES = (('10b', 10), ('1k', 1024), ('10k', 10 * 1024), ('100k', 100 * 1024))
@@ -112,6 +116,7 @@ ROWS: tuple[Row, ...] = (
     *_gets_and_echoes('asgi'),
     Row('asgi-get-10b-unique', head='unique', bounds={RUST: WORST}),
     Row('asgi-echo-1k-unique', '/echo', 'POST', 1024, 1024, head='unique', bounds={RUST: WORST}),
+    Row('asgi-get-10b-200-mounts', options=MANY_MOUNTS, bounds={ONE_MOUNT: LOOK_UP}),
     Row('asgi-idle-1-worker', driver='idle', bounds={RUST: Bound(pss_max=1.0)}),
     *_gets_and_echoes('rsgi'),
     *(row for head in HEADS for row in _more_of_rsgi(head)),
