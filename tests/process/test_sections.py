@@ -7,9 +7,12 @@ import sys
 
 import pytest
 
+from granian.adapters.static_settings import CacheRule, StaticSettings
 from granian.config.model import Config
 from granian.process import sections
 from granian.process.sockets import Bound
+from granian.routing.table import Place
+from granian.server.settings import AS_THE_SERVER, FolderSettings, TermsSettings
 
 
 def config(**parts) -> Config:
@@ -105,3 +108,108 @@ def test_what_a_worker_is_told_is_plain_data():
 def test_a_worker_needs_no_validation_library():
     code = 'import sys, granian.process.worker; sys.exit(any(name in sys.modules for name in ("pydantic", "click", "tomli")))'
     assert subprocess.run([sys.executable, '-c', code], check=False).returncode == 0
+
+
+# ── mounts ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def made(**parts):
+    return sections.serving(Config.model_validate(parts), BOUND)
+
+
+def test_root_path_is_the_mounts_path_and_what_the_document_adds():
+    apps = [
+        {'target': 'a', 'interface': 'asgi', **place}
+        for place in ({}, {'path': '/a/'}, {'path': '/b', 'root_path': '/v1/'}, {'hosts': ['h'], 'root_path': '/v1'})
+    ]
+    serving = made(apps=apps)
+
+    assert [app.root_path for app in serving.apps] == ['', '/a', '/b/v1', '/v1']
+    assert [(app.place.path, app.place.hosts) for app in serving.apps] == [
+        ('/', ()),
+        ('/a', ()),
+        ('/b', ()),
+        ('/', ('h',)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ('server', 'app', 'threads'),
+    [
+        ({}, {}, (512, 30.0)),
+        ({'backpressure': 9}, {'blocking_threads_idle_timeout': '1m'}, (4, 60.0)),
+        ({'backpressure': 1}, {}, (1, 30.0)),
+        ({}, {'blocking_threads': 3}, (3, 30.0)),
+    ],
+)
+def test_wsgi_has_half_as_many_threads_as_requests_may_be_in_progress(server, app, threads):
+    serving = made(server=server, apps=[{'target': 'a', 'interface': 'wsgi', **app}])
+
+    assert dataclasses.astuple(serving.apps[0].threads) == threads
+
+
+def test_only_wsgi_has_threads():
+    apps = [{'target': 'a', 'interface': 'rsgi'}, {'target': 'a', 'interface': 'asgi', 'path': '/a'}]
+
+    assert [app.threads for app in made(apps=apps).apps] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ('limits', 'bounds', 'engine', 'own'),
+    [
+        ({}, [None, None], None, [None, None]),
+        ({'body': 100}, [None, None], 100, [None, None]),
+        ({'body': 100}, [10, None], 100, [10, None]),
+        ({'body': 100}, [1000, None], 1000, [None, 100]),
+        ({}, [10, None], None, [10, None]),
+        ({}, [10, 20], 20, [10, None]),
+    ],
+)
+def test_engines_have_the_widest_bound_on_bodies_and_narrower_mounts_their_own(limits, bounds, engine, own):
+    apps = [
+        {'target': 'a', 'interface': 'asgi', 'path': f'/{number}', 'limits': {'body': bound}}
+        for number, bound in enumerate(bounds)
+    ]
+    serving = made(limits=limits, apps=apps)
+
+    assert serving.listeners[0].http1.body_bytes_max == engine
+    assert [app.terms.body_bytes_max for app in serving.apps] == own
+
+
+def test_mount_without_terms_has_those_of_the_server():
+    serving = made(apps=[{'target': 'a', 'interface': 'asgi'}])
+
+    assert serving.apps[0].terms == AS_THE_SERVER
+
+
+def test_every_key_of_a_folder_reaches_its_settings(tmp_path):
+    document = {
+        'directory': str(tmp_path), 'path': '/f', 'hosts': ['h'], 'index': 'i', 'fallback': 'a/b', 'expires': '1m',
+        'cache': {'*.js': 'immutable', 'x/**': 'no-cache'}, 'precompressed': ['br', 'gzip'], 'dotfiles': 'deny',
+        'symlinks': 'none', 'charset': 'latin-1', 'media_types': {'x': 'a/b'}, 'headers': {'X-A': '1'},
+    }  # fmt: skip
+    (folder,) = made(static=[document]).folders
+
+    assert folder == FolderSettings(
+        Place('/f', ('h',)),
+        StaticSettings(
+            str(tmp_path), index='i', fallback='a/b', expires_s=60,
+            cache_rules=(CacheRule('*.js', 'immutable'), CacheRule('x/**', 'no-cache')), precompressed=('br', 'gzip'),
+            dotfiles='deny', symlinks='none', charset='latin-1', media_types=(('x', 'a/b'),),
+        ),
+        TermsSettings(fields=((b'x-a', b'1'),)),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ('apps', 'title'),
+    [
+        ([], 'granian 127.0.0.1:8000'),
+        (['a:b'], 'granian asgi 127.0.0.1:8000 a:b'),
+        (['a:b', 'c', 'd'], 'granian asgi 127.0.0.1:8000 a:b and 2 more'),
+    ],
+)
+def test_title_says_how_many_applications_there_are(apps, title):
+    found = [{'target': target, 'interface': 'asgi', 'path': f'/{target[0]}'} for target in apps]
+
+    assert sections.title(Config.model_validate({'apps': found})) == title
