@@ -27,6 +27,8 @@ class App:
             await transport.send_str('last')
         elif scope.path == '/file':
             protocol.response_file(200, [], __file__)
+        elif scope.path == '/empty':
+            protocol.response_empty()
         elif scope.path == '/fail':
             raise SystemExit(7)
         elif scope.method == 'POST':
@@ -118,3 +120,9 @@ def test_a_stream_is_finished_before_the_worker_stops(project):
 def test_rsgi_is_the_interface_where_none_is_given(project):
     with running_server('main:app', cwd=project) as server:
         assert ask(server)[0] == 200
+
+
+def test_arguments_may_be_left_out_with_the_access_log_on(project):
+    with running_server('--interface', 'rsgi', '--access-log', 'main:app', cwd=project) as server:
+        assert ask(server, '/empty')[:2] == (200, b'')
+        server.wait_for(r'"GET /empty HTTP/1.1" 200 ')
