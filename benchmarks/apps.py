@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 BODIES = {
     '/10b': b'0123456789',
     '/1k': b'x' * 1024,
     '/10k': b'x' * 10 * 1024,
     '/50k': b'x' * 50 * 1024,
     '/100k': b'x' * 100 * 1024,
+    '/1m': b'x' * 1024 * 1024,
 }
+# Made by the harness, with these bodies.
+FILES = {path: f'{Path(__file__).resolve().parent}/.peers/files{path}' for path in BODIES}
 TYPE = (b'content-type', b'text/plain; charset=utf-8')
 STARTS = {
     path: {'type': 'http.response.start', 'status': 200, 'headers': [TYPE, (b'content-length', b'%d' % len(body))]}
@@ -21,6 +26,12 @@ async def get(path, send):
     """Answer the fixed body of `path`."""
     await send(STARTS[path])
     await send(ANSWERS[path])
+
+
+async def send_path(path, send):
+    """Answer the file of `path`."""
+    await send({'type': 'http.response.start', 'status': 200, 'headers': [TYPE]})
+    await send({'type': 'http.response.pathsend', 'path': FILES[path]})
 
 
 async def echo(receive, send):
@@ -47,10 +58,12 @@ async def lifespan(receive, send):
 
 
 async def app(scope, receive, send):
-    """ASGI 3: `/10b`, `/1k`, `/10k`, `/100k` answer fixed bodies, every other path echoes."""
+    """ASGI 3: `/10b`, `/1k`, … answer fixed bodies, `/path/…` the same from a file, every other path echoes."""
     if scope['type'] == 'lifespan':
         await lifespan(receive, send)
     elif scope['path'] in BODIES:
         await get(scope['path'], send)
+    elif scope['path'].startswith('/path'):
+        await send_path(scope['path'].removeprefix('/path'), send)
     else:
         await echo(receive, send)

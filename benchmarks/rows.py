@@ -43,9 +43,11 @@ WORST = Bound(cpu_max=1.2)
 LOOK_UP = Bound(cpu_max=1.05)
 # 199 places beside the application's.
 MANY_MOUNTS = '--set rules=[' + ','.join(f'{{path="/mount{number}/a",return=404}}' for number in range(199)) + ']'
+FOLDER = '--static-path-route /static --static-path-mount .peers/files'
 OVER_FLOOR = Bound(cpu_max=3.0)
 HEADS = ('bare', 'browser')
 SIZES = (('10b', 10), ('1k', 1024), ('10k', 10 * 1024), ('100k', 100 * 1024))
+FILE_SIZES = (('50k', 50 * 1024), ('1m', 1024 * 1024))
 
 
 def _get(interface: str, name: str, size_bytes: int, head: str) -> Row:
@@ -97,6 +99,15 @@ def _more_of_rsgi(head: str) -> tuple[Row, ...]:
     )
 
 
+def _files(name: str, size_bytes: int, head: str) -> tuple[Row, ...]:
+    """From a folder, and for an application that names the path."""
+    file = Row(f'static-{name}-{head}', f'/static/{name}', answer_bytes=size_bytes, head=head, bounds={RUST: FILE})
+    return (
+        replace(file, options=FOLDER),
+        replace(file, name=f'asgi-pathsend-{name}-{head}', path=f'/path/{name}'),
+    )
+
+
 def _of_wsgi(name: str, options: str) -> tuple[Row, ...]:
     """With the default number of threads, or with another."""
     like_rsgi = _gets_and_echoes('rsgi')
@@ -120,6 +131,7 @@ ROWS: tuple[Row, ...] = (
     Row('asgi-idle-1-worker', driver='idle', bounds={RUST: Bound(pss_max=1.0)}),
     *_gets_and_echoes('rsgi'),
     *(row for head in HEADS for row in _more_of_rsgi(head)),
+    *(row for head in HEADS for name, size in FILE_SIZES for row in _files(name, size, head)),
     *_of_wsgi('wsgi', ''),
     *_of_wsgi('wsgi-1-thread', '--blocking-threads 1'),
     # Most of the time its threads wait: run it with `--connections 512`.

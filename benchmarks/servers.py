@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks import heads, procfs
+from benchmarks.answer_files import path_of
 from benchmarks.apps import BODIES
 from benchmarks.peers import HERE, BenchmarkError
 
@@ -105,6 +106,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def running(environment: Environment, row: Row) -> Iterator[Server]:
     """`environment`'s server on a free loopback port, answering `row` rightly; gone when the block is left."""
     port = _free_port()
+    for path, body in BODIES.items():
+        path_of(path[1:], body)
     arguments = environment.peer.command.format(
         port=port, target=TARGETS[row.interface], interface=row.interface, options=row.options
     )
