@@ -47,7 +47,7 @@ class HeadReader:
     """Turns whole heads into RequestHeads."""
 
     __slots__ = (
-        '_after', '_before', '_comparisons', '_known', '_last_block', '_limits', '_line_bytes_max', '_name', '_name_sent', '_prefix', '_suffix',
+        '_after', '_before', '_comparisons', '_known', '_last_block', '_limits', '_line_bytes_max', '_name', '_name_sent', '_prefix', '_suffix', '_with_body', '_with_body_head',
     )  # fmt: skip
 
     def __init__(self, limits: Http1Limits) -> None:
@@ -60,9 +60,20 @@ class HeadReader:
         self._prefix = self._suffix = self._name_sent = self._name = b''
         self._before: Fields = []
         self._after: Fields = []
+        # The last head that a body came with. Others are recognised with all that was read at once.
+        self._with_body = b''
+        self._with_body_head: RequestHead | None = None
 
     def read(self, block: bytes) -> RequestHead:
         """The head of a block: request line and field lines, each with its CRLF. Raises Refusal."""
+        if block == self._with_body and self._with_body_head is not None:
+            return self._with_body_head
+        head = self._read(block)
+        if head.content_length:
+            self._with_body, self._with_body_head = block, head
+        return head
+
+    def _read(self, block: bytes) -> RequestHead:
         at = block.find(b'\r\n')
         if at > self._line_bytes_max:
             raise Refusal(414, 'target too long')
