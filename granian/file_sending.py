@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 from typing import TYPE_CHECKING, BinaryIO
@@ -64,6 +65,9 @@ async def _pass_on(exchange: Exchange, passage: Passage, descriptor: int, offset
             await exchange.writable()
         elif not sent:
             raise cut_short(exchange)
+        elif count:
+            # A client as fast as this must not keep all others waiting.
+            await asyncio.sleep(0)
 
 
 async def _write(exchange: Exchange, descriptor: int, offset: int, count: int) -> None:
@@ -79,10 +83,12 @@ async def _write(exchange: Exchange, descriptor: int, offset: int, count: int) -
         if not data:
             raise cut_short(exchange)
         exchange.write(data)
-        if carrier.blocked:
-            await exchange.writable()
         offset += len(data)
         count -= len(data)
+        if carrier.blocked:
+            await exchange.writable()
+        elif count:
+            await asyncio.sleep(0)
         size = min(count, PIECE_BYTES)
         at_hand = _is_at_hand(descriptor, offset + size - 1)
 

@@ -29,7 +29,11 @@ if sys.platform == 'linux':
         sock = transport.get_extra_info('socket')
         if sock is None or sock.fileno() < 0:
             return transport.get_write_buffer_size()
-        (queued,) = struct.unpack('i', fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b'\0\0\0\0'))
+        try:
+            (queued,) = struct.unpack('i', fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b'\0\0\0\0'))
+        except OSError:
+            # Closed under our hands.
+            queued = 0
         return transport.get_write_buffer_size() + int(queued)
 
 else:
