@@ -56,9 +56,20 @@ class Table(Generic[M]):
         if '/.' in path or '//' in path:
             path = resolved(path)
         while tree is not None:
-            mount = tree.find(path)
-            if mount is not None:
-                return mount
+            found = tree.root.first
+            children = tree.root.children
+            start = 0
+            # A path need not begin with a slash: '*' (RFC 9112 3.2.4).
+            while children and start >= 0:
+                end = path.find('/', start + 1)
+                node = children.get(path[start:] if end < 0 else path[start:end])
+                if node is None:
+                    break
+                if node.first is not None:
+                    found = node.first
+                children, start = node.children, end
+            if found is not None:
+                return found
             tree = tree.otherwise
         return None
 
@@ -87,53 +98,39 @@ class Table(Generic[M]):
 
 
 class _Node(Generic[M]):
-    """A segment of a path: what is mounted there, and the segments that may follow."""
+    """A segment of a path: what is mounted there, and the segments that may follow, each with the slash before it."""
 
-    __slots__ = ('children', 'mounts')
+    __slots__ = ('children', 'first', 'mounts')
 
     def __init__(self) -> None:
         self.children: dict[str, _Node[M]] = {}
         self.mounts: list[M] = []
+        # Of the mounts; apart from them, since that is what is asked for.
+        self.first: M | None = None
 
 
 class _Tree(Generic[M]):
     """The mounts of one host. `otherwise`: where to look for what none of them holds."""
 
-    __slots__ = ('_root', 'otherwise')
+    __slots__ = ('otherwise', 'root')
 
     def __init__(self, otherwise: _Tree[M] | None) -> None:
-        self._root: _Node[M] = _Node()
+        self.root: _Node[M] = _Node()
         self.otherwise = otherwise
 
     def add(self, path: str, mount: M) -> None:
-        node = self._root
+        node = self.root
         for segment in path.split('/'):
             if segment:
-                node = node.children.setdefault(segment, _Node())
+                node = node.children.setdefault('/' + segment, _Node())
         node.mounts.append(mount)
-
-    def find(self, path: str) -> M | None:
-        node = self._root
-        found = node.mounts
-        start = 1
-        while node.children:
-            end = path.find('/', start)
-            below = node.children.get(path[start:] if end < 0 else path[start:end])
-            if below is None:
-                break
-            node = below
-            if node.mounts:
-                found = node.mounts
-            if end < 0:
-                break
-            start = end + 1
-        return found[0] if found else None
+        node.first = node.mounts[0]
 
     def find_all(self, path: str) -> list[M]:
-        node = self._root
+        node = self.root
         groups = [node.mounts]
-        for segment in path[1:].split('/'):
-            below = node.children.get(segment)
+        for segment in path.split('/')[1:]:
+            below = node.children.get('/' + segment)
             if below is None:
                 break
             node = below
