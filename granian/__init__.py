@@ -7,7 +7,7 @@ protocol    sans-IO: engine contract, HTTP rules, the engines themselves
 config      the document: model, sources, loading, where each value came from, schema
 exchange    one request and its response, whatever the HTTP version
 routing     which application answers a request
-adapters    ASGI: an exchange on one side, an application on the other
+adapters    ASGI, RSGI, WSGI, files: an exchange on one side, an application or a folder on the other
 observe     server log and access log
 server      one worker's I/O: connection, exchange, deadlines
 process     sockets, supervisor, worker: the only code that sees a whole Config
