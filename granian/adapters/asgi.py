@@ -70,8 +70,8 @@ class _Call:
         exchange = self._exchange
         try:
             await adapter.application(self._scope(), self.receive, self.send)
-        except (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError) as exc:
-            # One request ends no worker.
+        except BaseException as exc:
+            # The application's boundary: whatever it raises, one request ends no worker and is answered or cut.
             self._log_failure(exc)
         else:
             if not exchange.done and not exchange.gone and self._state is not DONE:

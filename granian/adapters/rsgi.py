@@ -70,7 +70,7 @@ class RsgiAdapter:
         failed = False
         try:
             await self._application(Scope(exchange, self._strip), protocol)
-        except (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError) as exc:
+        except BaseException as exc:
             # One request ends no worker.
             failed = True
             _log_failure(exchange, exc)

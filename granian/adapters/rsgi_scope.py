@@ -130,9 +130,9 @@ class Scope:
 
     @property
     def authority(self) -> str | None:
-        """HTTP/2's `:authority`; None on HTTP/1, where the header `host` says it."""
+        """The one of HTTP/2, or of an absolute-form target; else None: the header `host` says it."""
         head = self._exchange.head
-        if head.version != '2' or head.authority is None:
+        if head.authority is None or not (head.absolute or head.version == '2'):
             return None
         return head.authority.decode('latin-1')
 

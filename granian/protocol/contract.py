@@ -27,6 +27,7 @@ class RequestHead:
     """A whole, valid request head. Shared between equal requests: never change one."""
 
     __slots__ = (
+        'absolute',  # the target named scheme and authority itself (RFC 9112 3.2.2)
         'authority',  # bytes, or None where neither target nor Host names one
         'content_length',  # 0: no body · n: n bytes · CHUNKED
         'expects_continue',  # the client waits for a 100 before it sends the body (RFC 9110 10.1.1)
@@ -45,6 +46,7 @@ class RequestHead:
     path: str
     query: bytes
     version: str
+    absolute: bool
     fields: Fields
     authority: bytes | None
     content_length: int

@@ -97,6 +97,7 @@ def _apply_target(head: RequestHead, target: bytes, limits: Http1Limits) -> None
         raise Refusal(414, 'target too long')
     if target.translate(None, TARGET_BYTES):
         raise Refusal(400, 'bad byte in target')
+    head.absolute = False
     if target[:1] != b'/':
         target = _unusual_target(head, target)
     raw_path, _, head.query = target.partition(b'?')
@@ -274,6 +275,7 @@ def _unusual_target(head: RequestHead, target: bytes) -> bytes:
     if not is_authority(authority):
         raise Refusal(400, 'bad target')
     # RFC 9112 3.2.2: what Host says is replaced by what the target says.
+    head.absolute = True
     head.authority = authority
     head.fields = [field for field in head.fields if field[0] != b'host']
     head.fields.insert(0, (b'host', authority))

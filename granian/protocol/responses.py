@@ -32,7 +32,12 @@ _NOT_IN_TRAILERS = _CONNECTION_FIELDS | {
 # Never remembered: they are, or may be, somebody's secret.
 SECRET_FIELDS = frozenset({b'set-cookie', b'authorization', b'www-authenticate', b'proxy-authenticate'})
 
-STATUS_LINES = {s.value: b'HTTP/1.1 %d %s\r\n' % (s.value, s.phrase.encode()) for s in HTTPStatus}
+# RFC 9110 15 renamed these; which names Python knows depends on its version.
+_RENAMED = {413: 'Content Too Large', 414: 'URI Too Long', 416: 'Range Not Satisfiable', 422: 'Unprocessable Content'}
+STATUS_LINES = {
+    status.value: b'HTTP/1.1 %d %b\r\n' % (status.value, _RENAMED.get(status.value, status.phrase).encode())
+    for status in HTTPStatus
+}
 
 
 class ResponseHead:
@@ -108,7 +113,7 @@ def _head_with_reason(status: int, fields: Sequence[Field], reason: bytes) -> Re
 
 def is_bodiless(status: int) -> bool:
     """Whether a response of this status never has a body (RFC 9110 6.4.1)."""
-    return status < 200 or status in (204, 304)
+    return status < 200 or status in (204, 205, 304)
 
 
 def is_length_free(status: int) -> bool:
@@ -191,6 +196,9 @@ def _check(key: object, status: int, fields: Sequence[Field], reason: bytes = b'
         low = name.lower()
         if low == b'content-length':
             _take_length(head, value)
+        elif low == b'upgrade' and status == 426:
+            # RFC 9110 15.5.22: it has to say what to; 7.8: and is named in Connection.
+            head.fields += [(name, value), (b'connection', low)]
         elif low in _CONNECTION_FIELDS:
             _take_connection_field(head, low, value.lower())
         else:
@@ -199,6 +207,9 @@ def _check(key: object, status: int, fields: Sequence[Field], reason: bytes = b'
             head.has_server = head.has_server or low == b'server'
             keep = keep and low not in SECRET_FIELDS
             head.fields.append((name, value))
+    if status == 205:
+        # RFC 9110 15.3.6: no content, and a client is told so by the length.
+        head.length = 0
     head.bodiless = is_bodiless(status)
     head.plain = not (head.bodiless or head.close or head.has_date or head.has_server)
     first = b'HTTP/1.1 %d %b\r\n' % (status, reason) if reason else status_line(status)

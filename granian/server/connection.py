@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import struct
+from time import perf_counter
 from typing import TYPE_CHECKING, cast
 
 from granian.exchange import ConnectionInfo, Exchange
@@ -27,8 +28,6 @@ JOIN_PIECES_MAX = 64
 # After an answer that leaves input unread: how long the rest is thrown away, so that a reset does not
 # overtake the answer (RFC 9112 9.6).
 LINGER_S = 2.0
-# A draining worker gives a request that may be on its way this long before it closes an idle connection.
-DRAIN_IDLE_S = 1.0
 # Logged where a client left before it was answered, as nginx does.
 NO_ANSWER = 499
 _NO_LINGER = struct.pack('ii', 1, 0)
@@ -38,7 +37,7 @@ class Connection(asyncio.Protocol):
     """Moves bytes between a transport and an engine, exchanges to the application, and time to both."""
 
     __slots__ = (
-        '_exchange', '_held', '_inside', '_lingering', '_paused', '_phase', '_postponed', '_terms', '_transport',
+        '_ended', '_exchange', '_held', '_inside', '_lingering', '_paused', '_phase', '_postponed', '_terms', '_transport',
         '_unsent', 'blocked', 'check_at', 'deadline', 'engine', 'info', 'loop', 'service',
     )  # fmt: skip
 
@@ -54,6 +53,8 @@ class Connection(asyncio.Protocol):
         # Bytes read while the worker had no room for another exchange.
         self._held = b''
         self._inside = self._paused = self._lingering = self._postponed = False
+        # The peer has closed its side.
+        self._ended = False
         self._unsent = 0
         # The engine's phase when it was last looked at.
         self._phase = 'idle'
@@ -81,6 +82,7 @@ class Connection(asyncio.Protocol):
         self._settle()
 
     def eof_received(self) -> bool:
+        self._ended = True
         if self._lingering:
             return False
         self.engine.receive_eof()
@@ -124,7 +126,7 @@ class Connection(asyncio.Protocol):
         service.gate.busy += 1
         self._phase = 'busy'
         if service.access_log is not None:
-            exchange.started_at_s = self.loop.time()
+            exchange.started_at_s = perf_counter()
         if service.draining:
             self.engine.drain()
         if self.blocked:
@@ -213,7 +215,7 @@ class Connection(asyncio.Protocol):
         log = self.service.access_log
         assert log is not None
         peer = self.info.client[0] if self.info.client else ''
-        duration_s = self.loop.time() - exchange.started_at_s
+        duration_s = perf_counter() - exchange.started_at_s
         log.request(peer, self.info.scheme, exchange.head, exchange.status or NO_ANSWER, duration_s)
 
     # ── input and output ─────────────────────────────────────────────────────────────────────────────────────────
@@ -280,7 +282,7 @@ class Connection(asyncio.Protocol):
             return
         if self.engine.broken:
             self.cut()
-        elif self.engine.phase == 'body' and transport.can_write_eof():
+        elif transport.can_write_eof() and not self._ended:
             self._linger()
         else:
             self._close_transport()
@@ -329,7 +331,7 @@ class Connection(asyncio.Protocol):
         phase = self.engine.phase
         timeouts = self.service.timeouts
         if phase == 'idle' and not self._paused:
-            self._arm(DRAIN_IDLE_S if self.service.draining else timeouts.keep_alive_s)
+            self._arm(self.service.drain_idle_s if self.service.draining else timeouts.keep_alive_s)
         elif phase == 'busy' or self._paused or (self._exchange is not None and self._exchange.holds_up_body):
             self.deadline = NEVER
         elif phase == 'body':

@@ -76,7 +76,7 @@ class Service:
     """One listener's share of a worker: how its connections are spoken to, and who answers."""
 
     __slots__ = (
-        'access_log', 'address', 'connection_closed', 'connections', 'context', 'defaults', 'draining', 'engine',
+        'access_log', 'address', 'connection_closed', 'connections', 'context', 'defaults', 'drain_idle_s', 'draining', 'engine',
         'gate', 'handle', 'join_bytes_max', 'keep', 'limits', 'loop', 'pipeline_flush', 'scheme', 'timeouts', 'wheel',
     )  # fmt: skip
 
@@ -94,6 +94,8 @@ class Service:
         self.limits = listener.http1
         self.pipeline_flush = listener.pipeline_flush
         self.draining = False
+        # While draining: how long a request that may be on its way is given before an idle connection is closed.
+        self.drain_idle_s = 0.0
         # Looked up for every request: copied here rather than reached through `shared`.
         self.loop = shared.loop
         self.timeouts = shared.timeouts

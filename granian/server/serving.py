@@ -31,6 +31,8 @@ CANCEL_S = 1.0
 # What accept(2) fails with where the process or the machine has no room for another descriptor.
 CAPACITY_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 ACCEPT_TURNS = 3
+# At most, and no more than a quarter of the time there is.
+DRAIN_IDLE_S = 1.0
 # EINVAL: a Unix socket that the supervisor has shut for newcomers.
 NONE_LEFT_ERRNOS = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.EINVAL})
 
@@ -125,6 +127,7 @@ class Serving:
         """Accept nothing more, finish what has begun, cut what takes too long, stop the applications."""
         for service in self._services:
             service.draining = True
+            service.drain_idle_s = min(DRAIN_IDLE_S, self._settings.graceful_timeout_s / 4)
         for connection in tuple(self.shared.connections):
             connection.drain()
         # Connections that are made from now on drain from the start.

@@ -8,6 +8,11 @@ import pytest
 
 from tests.helpers.serving import answer, asyncio_timeout, body, one_loop, start
 
+
+class Unusual(BaseException):
+    """As some extensions raise."""
+
+
 FAILED = 'Application callable raised an exception'
 
 
@@ -27,7 +32,16 @@ def failing(fail):
 
 
 @pytest.mark.parametrize(
-    'error', [ValueError('no'), SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError(), OSError(5, 'disk')]
+    'error',
+    [
+        ValueError('no'),
+        SystemExit(3),
+        KeyboardInterrupt(),
+        asyncio.CancelledError(),
+        OSError(5, 'disk'),
+        Unusual(),
+        GeneratorExit(),
+    ],
 )
 @pytest.mark.parametrize('when', ['at once', 'later', 'after the start'])
 async def test_an_exception_before_the_head_is_sent_is_answered_500_and_logged(serve, error, when, caplog):
@@ -50,7 +64,9 @@ async def test_an_exception_before_the_head_is_sent_is_answered_500_and_logged(s
     assert caplog.records[-1].exc_info[1] is error
 
 
-@pytest.mark.parametrize('error', [ValueError('no'), SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError()])
+@pytest.mark.parametrize(
+    'error', [ValueError('no'), SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError(), Unusual()]
+)
 @pytest.mark.parametrize(
     ('headers', 'version'),
     [([], '1.1'), ([(b'content-length', b'100')], '1.1'), ([(b'content-length', b'100')], '1.0')],

@@ -324,3 +324,21 @@ def test_a_client_that_did_not_wait_keeps_its_connection(engine, framing, start,
     talk.feed(*([request, start] if apart else [request + start]))
     talk.engine.respond(1, response_head(403, []), b'')
     assert not talk.engine.closing
+
+
+def test_a_205_has_no_content_and_says_so(engine):
+    talk = Conversation(engine, reply=no_reply)
+    talk.feed(b'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    talk.engine.respond(1, response_head(205, [(b'content-length', b'4')]), b'body')
+    (response,) = talk.responses
+    assert (response.status, response.body, dict(response.fields)[b'content-length']) == (205, b'', b'0')
+    assert not talk.engine.closing
+
+
+def test_a_426_says_what_to_upgrade_to(engine):
+    talk = Conversation(engine, reply=no_reply)
+    talk.feed(b'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    talk.engine.respond(1, response_head(426, [(b'upgrade', b'HTTP/2.0')]), b'')
+    (response,) = talk.responses
+    fields = dict(response.fields)
+    assert (fields[b'upgrade'], fields[b'connection']) == (b'HTTP/2.0', b'upgrade')

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import socket
 
+import pytest
+
 from tests.helpers.serving import answer
 
 
@@ -17,3 +19,21 @@ async def test_small_writes_are_not_held_back_for_acknowledgements(serve):
     async with serve(app) as server:
         await server.get()
     assert options[0] != 0
+
+
+@pytest.mark.parametrize('closes', [True, False])
+async def test_a_last_answer_is_not_lost_to_requests_that_follow_it(serve, closes):
+    """What the client sends behind its last request stays unread; a reset for that would destroy the answer."""
+    size = 2_000_000
+
+    async def app(scope, receive, send):
+        headers = [(b'connection', b'close')] if closes else []
+        await answer(send, b'x' * size, headers=headers)
+
+    async with serve(app) as server:
+        client = await server.connect()
+        last = b'' if closes else b'Connection: close\r\n'
+        await client.send(b'GET / HTTP/1.1\r\nHost: a\r\n%b\r\n' % last)
+        # More than a read takes, while the answer is on its way.
+        await client.send(b'GET / HTTP/1.1\r\nHost: a\r\n\r\n' * 20_000)
+        assert len((await client.reply()).body) == size

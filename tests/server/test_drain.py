@@ -8,14 +8,14 @@ import socket
 
 import pytest
 
-from granian.server import connection, deadlines, serving
+from granian.server import deadlines, serving
 from tests.helpers.serving import Client, answer, body, one_loop, read_body, start
 
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch):
     monkeypatch.setattr(deadlines, 'TICK_S', 0.01)
-    monkeypatch.setattr(connection, 'DRAIN_IDLE_S', 0.05)
+    monkeypatch.setattr(serving, 'DRAIN_IDLE_S', 0.05)
     monkeypatch.setattr(serving, 'CANCEL_S', 0.1)
 
 
