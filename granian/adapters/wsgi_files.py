@@ -6,7 +6,8 @@ import io
 import os
 import stat
 import tempfile
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,8 @@ class FileWrapper:
             yield block
 
 
-class Region(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Region:
     """What is left of an open file."""
 
     descriptor: int

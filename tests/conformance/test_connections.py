@@ -292,7 +292,9 @@ def test_the_phase_tells_what_is_waited_for(engine):
 def test_a_body_that_has_ended_does_not_stop_the_reading(engine):
     """The end of the connection is to be noticed while the application still has to take the body."""
     talk = Conversation(engine, reply=no_reply)
-    talk.feed(post(b'Content-Length: %d' % (LIMITS.read_ahead_bytes_max * 2)) + b'x' * (LIMITS.read_ahead_bytes_max + 1))
+    talk.feed(
+        post(b'Content-Length: %d' % (LIMITS.read_ahead_bytes_max * 2)) + b'x' * (LIMITS.read_ahead_bytes_max + 1)
+    )
     assert talk.engine.paused
     talk.feed(b'x' * (LIMITS.read_ahead_bytes_max - 1))
     assert not talk.engine.paused
