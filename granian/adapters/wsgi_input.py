@@ -36,7 +36,7 @@ class _Pieces(io.RawIOBase):
         return count
 
     def readall(self) -> bytes:
-        pieces: list[bytes] = []
+        pieces: list[bytes | memoryview] = []
         while True:
             self._fill()
             if not self._piece:
