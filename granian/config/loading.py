@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from granian.config.bind import Bind, parse_bind, tcp_bind
 from granian.config.faults import ConfigurationFaults, Fault
-from granian.config.model import COLLECTING, Config
+from granian.config.model import Config
 from granian.config.options import default_bind, option_at, table_at
 from granian.config.rules import Breach, broken_rules
+from granian.config.settings import reading
 from granian.config.sources import PRECEDENCE, Layer, Situation, read_env_files
 from granian.config.tree import ROOT, Node, Origin, find, key_text, leaves, merge, nested, plain
 from granian.config.values import Given
@@ -152,7 +153,8 @@ def _validated(root: Node, faults: list[Fault]) -> tuple[Config | None, set[str]
     # A second round is for what only shows when the first faults are taken out; its faults are echoes.
     for _ in range(3):
         try:
-            return Config.model_validate(data, context=COLLECTING), wrong
+            with reading(data):
+                return Config(), wrong
         except ValidationError as exc:
             errors = [error for error in exc.errors(include_url=False) if not is_echo(error)]
         if not wrong:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, ValidationInfo, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from granian.config.bind import Bind
 from granian.config.checks import check_access_format, check_logging_file
 from granian.config.mounts import App, Rule, Static  # noqa: TC001  (the model reads its annotations)
 from granian.config.section import Section
+from granian.config.settings import MergedSources, is_reading
 from granian.config.types import (
     CHOICE,
     Address,
@@ -28,6 +30,9 @@ from granian.config.types import (
     checked_file,
     checked_text,
 )
+
+if TYPE_CHECKING:
+    from pydantic_settings import PydanticBaseSettingsSource
 
 KIB, MIB = 1024, 1024 * 1024
 
@@ -308,8 +313,10 @@ class Logging(Section):
     access: Annotated[AccessLog, Field(description='The access log.')] = AccessLog()
 
 
-class Config(Section):
+class Config(BaseSettings):
     """The document of a server."""
+
+    model_config = SettingsConfigDict(frozen=True, extra='forbid', validate_default=False)
 
     server: Annotated[Server, Field(description='The server as a whole.')] = Server()
     listeners: Annotated[tuple[Listener, ...], Field(min_length=1, description='Where connections are accepted.')] = (
@@ -328,17 +335,25 @@ class Config(Section):
     timeouts: Annotated[Timeouts, Field(description='Time a connection may spend waiting for the client.')] = Timeouts()
     logging: Annotated[Logging, Field(description="The server's own log and the access log.")] = Logging()
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Not the library's own sources: they know neither where a value came from nor items of lists."""
+        return init_settings, MergedSources(settings_cls)
+
     @model_validator(mode='after')
-    def _rules_hold(self, info: ValidationInfo) -> Config:
+    def _rules_hold(self) -> Config:
         """No Config exists that breaks a rule between keys; loading collects those itself, to report all at once."""
         from granian.config.rules import broken_rules
 
-        if info.context is COLLECTING:
+        if is_reading():
             return self
         for breach in broken_rules(self):
             raise PydanticCustomError('granian', '{said}', {'said': f'{breach.key}: {breach.message}'})
         return self
-
-
-# The validation context of `loading`.
-COLLECTING: dict[str, Any] = {'rules': 'later'}
