@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from granian.adapters.loading import load
 from granian.errors import FatalError
 from granian.observe.logs import logger
+from granian.process.allocator import keep_freed_memory
 from granian.process.loops import loops
 from granian.process.report import failure_of
 from granian.process.sections import KILL_AFTER_GRACE_S
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
     from granian.process.report import Report
     from granian.process.sections import WorkerSettings
+
+
+# A few request bodies for each of the threads that are busy at once.
+KEPT_BYTES_MAX = 16 * 1024 * 1024
 
 
 class Worker:
@@ -67,6 +72,8 @@ class Worker:
             applications = [
                 load(app.target, factory=app.factory, working_dir=settings.working_dir) for app in settings.serving.apps
             ]
+            if any(app.interface == 'wsgi' for app in settings.serving.apps):
+                keep_freed_memory(KEPT_BYTES_MAX)
             # What is imported stays: the collector need not look at it again.
             gc.collect()
             gc.freeze()
