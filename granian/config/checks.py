@@ -54,5 +54,7 @@ def check_logging_file(path: Path) -> None:
         raise ValueError(f'{path} is not JSON: line {exc.lineno}, column {exc.colno}: {exc.msg}') from None
     except UnicodeDecodeError:
         raise ValueError(f'{path} is not JSON: it is not UTF-8') from None
+    except RecursionError:
+        raise ValueError(f'{path} is not JSON: nested too deeply') from None
     if not isinstance(document, dict):
         raise ValueError(f'{path} is not a JSON object')

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import tomli
 
 from granian.config.faults import Fault
+from granian.config.positions import TOO_DEEP, Place, Spot, TooDeepError, positions
 from granian.config.positions import Path as KeyPath
-from granian.config.positions import Place, positions
 from granian.config.tree import Node, Origin
 from granian.config.values import Given
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+# What no int is made of: the interpreter refuses to read it.
+_LONG_NUMBER = re.compile(r'[0-9_]{640,}')
 _SPOT = re.compile(r' \(at (?:line (\d+), column (\d+)|end of document)\)$')
 
 
@@ -57,10 +59,10 @@ def _read(source: FileSource, cwd: Path, faults: list[Fault]) -> Node | None:
 def _parse(text: str, source: FileSource, cwd: Path, faults: list[Fault]) -> Node | None:
     shown = str(source.path)
     try:
-        data = tomli.loads(text)
-    except tomli.TOMLDecodeError as exc:
-        line, column, message = syntax_fault(text, str(exc))
-        faults.append(_unread(f'{shown}:{line}:{column}', '', f'not valid TOML: {message}', shown, 'file'))
+        data, places = _data_and_places(text)
+    except _NotTomlError as exc:
+        where = f'{shown}:{exc.spot.line}:{exc.spot.column}'
+        faults.append(_unread(where, '', f'not valid TOML: {exc}', shown, 'file'))
         return None
     table: KeyPath = ('tool', 'granian') if source.path.name == 'pyproject.toml' else ()
     for part in table:
@@ -69,7 +71,44 @@ def _parse(text: str, source: FileSource, cwd: Path, faults: list[Fault]) -> Nod
         if not source.optional:
             faults.append(_unread(f'{shown}:1:1', '', 'has no table [tool.granian]', shown, 'file'))
         return None
-    return _located(data, table, positions(text), shown, (cwd / source.path).parent)
+    return _located(data, table, places, shown, (cwd / source.path).parent)
+
+
+class _NotTomlError(Exception):
+    def __init__(self, spot: Spot, message: str) -> None:
+        super().__init__(message)
+        self.spot = spot
+
+
+def _data_and_places(text: str) -> tuple[dict[str, Any], dict[KeyPath, Place]]:
+    try:
+        return tomli.loads(text), positions(text)
+    except tomli.TOMLDecodeError as exc:
+        line, column, message = syntax_fault(text, str(exc))
+        raise _NotTomlError(Spot(line, column), message) from None
+    except TooDeepError as exc:
+        raise _NotTomlError(exc.spot, TOO_DEEP) from None
+    except RecursionError:
+        raise _NotTomlError(_deep_spot(text), TOO_DEEP) from None
+    except ValueError:
+        raise _NotTomlError(_long_number_spot(text), 'a number of too many digits') from None
+
+
+def _deep_spot(text: str) -> Spot:
+    """Where a text goes too deep that the parser has given up on: what stands before that place is TOML."""
+    try:
+        positions(text)
+    except TooDeepError as exc:
+        return exc.spot
+    except (ValueError, IndexError):
+        pass
+    return Spot(1, 1)
+
+
+def _long_number_spot(text: str) -> Spot:
+    match = _LONG_NUMBER.search(text)
+    before = text[: match.start()] if match else ''
+    return Spot(before.count('\n') + 1, len(before) - before.rfind('\n'))
 
 
 def syntax_fault(text: str, message: str) -> tuple[int, int, str]:

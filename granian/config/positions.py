@@ -11,6 +11,10 @@ import tomli
 
 Path = tuple[str | int, ...]
 
+# Far beyond what the document needs, far below what recursion bears.
+NESTING_MAX = 64
+TOO_DEEP = 'nested too deeply'
+
 _BLANK = re.compile(r'[ \t]*')
 _FILLER = re.compile(r'(?:[ \t\n]|#[^\n]*)*')
 _BARE_KEY = re.compile(r'[A-Za-z0-9_-]+')
@@ -38,8 +42,16 @@ class Place:
     value: Spot
 
 
+class TooDeepError(Exception):
+    """A path of more than NESTING_MAX parts. `spot`: where the first one goes too far."""
+
+    def __init__(self, spot: Spot) -> None:
+        super().__init__(TOO_DEEP)
+        self.spot = spot
+
+
 def positions(text: str) -> dict[Path, Place]:
-    """Every table, key and array item of the text, by its path."""
+    """Every table, key and array item of the text, by its path; TooDeepError for one that is too long."""
     scanner = _Scanner(text.replace('\r\n', '\n'))
     scanner.document()
     return scanner.places
@@ -68,7 +80,7 @@ class _Scanner:
         opening = self.spot()
         is_array = self.text.startswith('[[', self.at)
         self.at += 2 if is_array else 1
-        keys = self.dotted_key()
+        keys = self.dotted_key(())
         self.at += 2 if is_array else 1
         path: Path = ()
         for name, spot in keys[:-1]:
@@ -88,7 +100,7 @@ class _Scanner:
         return (*path, self.counts[path] - 1) if path in self.counts else path
 
     def pair(self, prefix: Path) -> None:
-        keys = self.dotted_key()
+        keys = self.dotted_key(prefix)
         self.at += 1  # the equals sign
         self.skip(_BLANK)
         path = prefix
@@ -98,12 +110,14 @@ class _Scanner:
         name, spot = keys[-1]
         self.value((*path, name), spot)
 
-    def dotted_key(self) -> list[tuple[str, Spot]]:
+    def dotted_key(self, prefix: Path) -> list[tuple[str, Spot]]:
         keys: list[tuple[str, Spot]] = []
         while True:
             self.skip(_BLANK)
             spot = self.spot()
             keys.append((self.key(), spot))
+            if len(prefix) + len(keys) > NESTING_MAX:
+                raise TooDeepError(spot)
             self.skip(_BLANK)
             if not self.text.startswith('.', self.at):
                 return keys
@@ -117,6 +131,8 @@ class _Scanner:
 
     def value(self, path: Path, key: Spot | None = None) -> None:
         spot = self.spot()
+        if len(path) > NESTING_MAX:
+            raise TooDeepError(spot)
         self.places[path] = Place(key or spot, spot)
         first = self.text[self.at]
         if first == '[':

@@ -16,9 +16,10 @@ from granian.config.faults import Fault
 from granian.config.files import FileSource, read_files
 from granian.config.later import LATER_VARIABLES, NOT_YET
 from granian.config.options import ITEM, is_table_list, option_at, options, table_at, tables
+from granian.config.positions import NESTING_MAX, TOO_DEEP, Place, Spot
 from granian.config.positions import Path as KeyPath
-from granian.config.positions import Place, Spot
 from granian.config.tree import ROOT, Node, Origin, from_plain, gather, key_text, nested
+from granian.config.values import index_of, is_deeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -249,9 +250,9 @@ def _variables(values: Mapping[str, str], origins: Mapping[str, Origin], cwd: Pa
 
 def _nested_name(name: str) -> Named | None:
     parts = name.removeprefix(PREFIX).lower().split('__')
-    if not all(parts) or parts[0].isdigit():
+    if not all(parts) or parts[0].isdigit() or len(parts) > NESTING_MAX:
         return None
-    path: KeyPath = tuple(int(part) if part.isascii() and part.isdigit() else part for part in parts)
+    path = _key_path(parts)
     is_section = table_at(path) is not None or is_table_list(path)
     return Named(path) if len(path) > 1 or is_section else None
 
@@ -285,11 +286,19 @@ def _split(how: str, text: str) -> str | list[str]:
 
 def _json_leaf(named: Named, text: str, origin: Origin, cwd: Path, faults: list[Fault]) -> Node | None:
     try:
-        return from_plain(json.loads(text), origin, cwd)
+        value = json.loads(text)
+        wrong = TOO_DEEP if is_deeper(value, NESTING_MAX) else ''
     except json.JSONDecodeError as exc:
-        message = f'a section or a list is given as JSON, and this is not: column {exc.colno}: {exc.msg}'
-        faults.append(origin.fault(key_text(named.path), message))
-        return None
+        wrong = f'column {exc.colno}: {exc.msg}'
+    except RecursionError:
+        wrong = TOO_DEEP
+    except ValueError:
+        wrong = 'a number of too many digits'
+    if not wrong:
+        return from_plain(value, origin, cwd)
+    message = f'a section or a list is given as JSON, and this is not: {wrong}'
+    faults.append(origin.fault(key_text(named.path), message))
+    return None
 
 
 def _flag_leaf(flag: Flag | None, value: object, origin: Origin, cwd: Path) -> Node:
@@ -313,16 +322,33 @@ def _read_setting(setting: str, layer: Layer, cwd: Path, seen: _Seen) -> None:
 def _setting_path(key: str) -> KeyPath:
     """`listeners[0].bind` and `listeners.0.bind` alike."""
     parts = key.replace('[', '.').replace(']', '').split('.')
-    if not all(parts) or parts[0].isdigit():
-        return ()
-    return tuple(int(part) if part.isascii() and part.isdigit() else part for part in parts)
+    return () if not all(parts) or parts[0].isdigit() or len(parts) > NESTING_MAX else _key_path(parts)
+
+
+def _key_path(parts: Sequence[str]) -> KeyPath:
+    return tuple(part if (index := index_of(part)) is None else index for part in parts)
 
 
 def _setting_value(text: str) -> Any:
+    """TOML, as in a file; JSON, as in a variable; else it is text. Nothing that nests too deeply is either."""
+    value = _toml_value(text)
+    if value is None and text[:1] in {'[', '{'}:
+        value = _json_value(text)
+    return text if value is None or is_deeper(value, NESTING_MAX) else value
+
+
+def _json_value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _toml_value(text: str) -> Any:
     try:
         value = tomli.loads(f'value = {text}')
-    except tomli.TOMLDecodeError:
-        return text
+    except (ValueError, RecursionError):
+        return None
     # A date, or more than one line: nothing here is that, so it is text.
     plain = len(value) == 1 and isinstance(value['value'], (str, bool, int, float, list, dict))
-    return value['value'] if plain else text
+    return value['value'] if plain else None

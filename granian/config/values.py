@@ -8,16 +8,21 @@ import math
 import re
 from pathlib import Path
 
-_NUMBER = re.compile(r'\d+(\.\d+)?', re.ASCII)
-_DURATION = re.compile(r'(?=.)(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?', re.ASCII)
+_NUMBER = re.compile(r'\d{1,15}(\.\d+)?', re.ASCII)
+_DURATION = re.compile(
+    r'(?=.)(?:(\d{1,15})d)?(?:(\d{1,15})h)?(?:(\d{1,15})m(?!s))?(?:(\d{1,15})s)?(?:(\d{1,15})ms)?', re.ASCII
+)
+# What is more is no time at all; what a key takes at most is the model's to say.
+_DURATION_READ_MAX_S = 1e15
 _DURATION_UNITS_S = (86400, 3600, 60, 1, 0.001)
-_SIZE = re.compile(r'(\d+) ?([kmgt]i?b|b|)', re.IGNORECASE | re.ASCII)
+_SIZE = re.compile(r'(\d{1,30}) ?([kmgt]i?b|b|)', re.IGNORECASE | re.ASCII)
 _SIZE_UNITS: dict[str, int] = {'': 1, 'b': 1} | {
     f'{letter}{suffix}': base**power
     for suffix, base in (('b', 1000), ('ib', 1024))
     for power, letter in enumerate('kmgt', start=1)
 }
 MODE_MAX = 0o777
+_INDEX_DIGITS_MAX = 10
 
 DURATION_PATTERN = r'^(?=.)(\d+(\.\d+)?|(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?)$'
 SIZE_PATTERN = r'^\d+ ?([kKmMgGtT]?[iI]?[bB])?$'
@@ -37,6 +42,19 @@ class Given(str):
         return given
 
 
+def index_of(part: str) -> int | None:
+    """The number that a part of a key is, if it is one that a list could have."""
+    return int(part) if part.isascii() and part.isdigit() and len(part) < _INDEX_DIGITS_MAX else None
+
+
+def is_deeper(value: object, levels: int) -> bool:
+    """Say whether parsed data has tables and lists inside each other beyond so many levels."""
+    if not isinstance(value, (dict, list)):
+        return False
+    items = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(is_deeper(item, levels - 1) for item in items)
+
+
 def is_loose(value: object) -> bool:
     """Say whether it came as bare text, from a variable or a flag."""
     return isinstance(value, Given) and value.loose
@@ -54,12 +72,12 @@ def show(value: object) -> str:
 def duration_s(value: object) -> float:
     """`90`, `'1m30s'`, `'250ms'` → seconds."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        if value < 0 or not math.isfinite(value):
+        if value < 0 or value > _DURATION_READ_MAX_S or math.isnan(value):
             raise ValueError(f'{value} is not a valid duration')
         return float(value)
     if not isinstance(value, str):
         raise ValueError(f'{show(value)} is not a duration: give seconds, or text like "1m30s" or "250ms"')
-    if _NUMBER.fullmatch(value) and math.isfinite(float(value)):
+    if _NUMBER.fullmatch(value):
         return float(value)
     if (match := _DURATION.fullmatch(value)) is None:
         raise ValueError(f'{show(value)} is not a valid duration; write it like 30s, 1m30s or 250ms')
