@@ -206,8 +206,10 @@ def _reads_wrong(breach: Breach, wrong: set[str]) -> bool:
 
 def _breach_fault(root: Node, breach: Breach) -> Fault:
     path = tuple(int(part) if part.isdigit() else part for part in re.findall(r'\w+', breach.key))
-    node, _ = find(root, path)
-    return node.origin.fault(breach.key, breach.message)
+    node, depth = find(root, path)
+    # The document as a whole is of whatever source said something last: what is missing from it is no fault of that one.
+    origin = node.origin if depth else Origin('default')
+    return origin.fault(breach.key, breach.message)
 
 
 def _report_order(fault: Fault) -> tuple[int, str, int, int]:

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from granian.config.bind import Bind
 from granian.config.checks import check_access_format, check_logging_file
 from granian.config.mounts import App, Rule, Static  # noqa: TC001  (the model reads its annotations)
-from granian.config.section import Section
+from granian.config.section import COUNT_MAX, SIZE_MAX, WAIT_MAX_S, Section
 from granian.config.settings import MergedSources, is_reading
 from granian.config.types import (
     CHOICE,
@@ -42,7 +42,7 @@ class Server(Section):
 
     workers: Annotated[
         Whole,
-        Field(ge=1, description='Worker processes.', examples=[4]),
+        Field(ge=1, le=1024, description='Worker processes.', examples=[4]),
         Flag('--workers', 'Worker processes'),
     ] = 1
     loop: Annotated[
@@ -67,6 +67,7 @@ class Server(Section):
         Whole | None,
         Field(
             ge=1,
+            le=COUNT_MAX,
             description='Requests in progress at once in one worker; more wait unread in their sockets. '
             "Without it: the first listener's backlog divided by the workers.",
             examples=[512],
@@ -76,6 +77,7 @@ class Server(Section):
     graceful_timeout: Annotated[
         Duration,
         Field(
+            le=WAIT_MAX_S,
             description='Time that requests in progress have to finish after a stop was asked for; then they are cut.',
             examples=['10s'],
         ),
@@ -85,7 +87,8 @@ class Server(Section):
         Field(
             ge=1,
             le=1800,
-            description='Time after which a worker that does not end is killed. Without it the supervisor waits.',
+            description='Time after which a worker that does not end is killed. Without it: `graceful_timeout` and 5 s '
+            'more. Upstream waits for ever.',
             examples=['1m'],
         ),
         Flag('--workers-kill-timeout', 'Kill a worker that has not ended after this time'),
@@ -131,12 +134,22 @@ class Server(Section):
     ] = False
     runtime_threads: Annotated[
         Whole,
-        Field(ge=1, description='Kept from upstream; no meaning in Python. Other values give a warning.', examples=[1]),
+        Field(
+            ge=1,
+            le=COUNT_MAX,
+            description='Kept from upstream; no meaning in Python. Other values give a warning.',
+            examples=[1],
+        ),
         Flag('--runtime-threads', 'Kept from upstream; gives a warning'),
     ] = 1
     runtime_blocking_threads: Annotated[
         Whole | None,
-        Field(ge=1, description='Kept from upstream; no meaning in Python. A value gives a warning.', examples=[512]),
+        Field(
+            ge=1,
+            le=COUNT_MAX,
+            description='Kept from upstream; no meaning in Python. A value gives a warning.',
+            examples=[512],
+        ),
         Flag('--runtime-blocking-threads', 'Kept from upstream; gives a warning'),
     ] = None
     runtime_mode: Annotated[
@@ -206,6 +219,7 @@ class Http1(Section):
         Size,
         Field(
             ge=8192,
+            le=SIZE_MAX,
             description='Bytes of body and of pipelined requests held before reading from the socket stops.',
             examples=['256KiB'],
         ),
@@ -227,23 +241,29 @@ class Limits(Section):
 
     head: Annotated[
         Size,
-        Field(ge=KIB, description='Request line and fields together. Over it: 431.', examples=['16KiB']),
+        Field(ge=KIB, le=SIZE_MAX, description='Request line and fields together. Over it: 431.', examples=['16KiB']),
     ] = 64 * KIB
     target: Annotated[
         Size,
-        Field(ge=1, description='The request target. Over it: 414.', examples=['8KiB']),
+        Field(ge=1, le=SIZE_MAX, description='The request target. Over it: 414.', examples=['8KiB']),
     ] = 60 * KIB
     fields: Annotated[
         Whole,
-        Field(ge=1, description='Number of header fields, and of trailer fields. Over it: 431.', examples=[64]),
+        Field(
+            ge=1,
+            le=COUNT_MAX,
+            description='Number of header fields, and of trailer fields. Over it: 431.',
+            examples=[64],
+        ),
     ] = 100
     body: Annotated[
         Size | None,
-        Field(description='Body of one request. Over it: 413. Without it: no bound.', examples=['100MiB']),
+        Field(le=SIZE_MAX, description='Body of one request. Over it: 413. Without it: no bound.', examples=['100MiB']),
     ] = None
     discard: Annotated[
         Size,
         Field(
+            le=SIZE_MAX,
             description='Rest of a body nobody read that is thrown away to keep the connection. Over it: it is closed.',
             examples=['64KiB'],
         ),
@@ -255,15 +275,25 @@ class Timeouts(Section):
 
     body_read: Annotated[
         Duration,
-        Field(gt=0, description='Between two pieces of a request body. Over it: 408.', examples=['30s']),
+        Field(gt=0, le=WAIT_MAX_S, description='Between two pieces of a request body. Over it: 408.', examples=['30s']),
     ] = 60.0
     keep_alive: Annotated[
         Duration,
-        Field(gt=0, description='Between two requests of a connection. Over it: it is closed.', examples=['5s']),
+        Field(
+            gt=0,
+            le=WAIT_MAX_S,
+            description='Between two requests of a connection. Over it: it is closed.',
+            examples=['5s'],
+        ),
     ] = 75.0
     write: Annotated[
         Duration,
-        Field(gt=0, description='For a client that does not read its response. Over it: it is cut.', examples=['30s']),
+        Field(
+            gt=0,
+            le=WAIT_MAX_S,
+            description='For a client that does not read its response. Over it: it is cut.',
+            examples=['30s'],
+        ),
     ] = 60.0
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from granian.config.section import Section
+from granian.config.section import EXPIRES_MAX_S, SIZE_MAX, WAIT_MAX_S, Section
 from granian.config.types import (
     CHOICE,
     DirectoryPath,
@@ -51,7 +51,9 @@ class MountLimits(Section):
 
     body: Annotated[
         Size | None,
-        Field(description='Body of one request. Over it: 413. Without it: `limits.body`.', examples=['1GiB']),
+        Field(
+            le=SIZE_MAX, description='Body of one request. Over it: 413. Without it: `limits.body`.', examples=['1GiB']
+        ),
     ] = None
 
 
@@ -62,6 +64,7 @@ class MountTimeouts(Section):
         Duration | None,
         Field(
             gt=0,
+            le=WAIT_MAX_S,
             description='Between two pieces of a request body. Over it: 408. Without it: `timeouts.body_read`.',
             examples=['5m'],
         ),
@@ -70,6 +73,7 @@ class MountTimeouts(Section):
         Duration | None,
         Field(
             gt=0,
+            le=WAIT_MAX_S,
             description='For a client that does not read its response. Over it: it is cut. Without it: `timeouts.write`.',
             examples=['5m'],
         ),
@@ -138,6 +142,7 @@ class App(Section):
         Whole | None,
         Field(
             ge=1,
+            le=65536,
             description='Threads for an application that blocks (WSGI). Without it: half of `server.backpressure`. '
             'ASGI and RSGI run on 1.',
             examples=[1],
@@ -200,6 +205,7 @@ class Static(Section):
     expires: Annotated[
         Duration,
         Field(
+            le=EXPIRES_MAX_S,
             description='How long clients may keep a file (`cache-control: max-age`) where no rule of `cache` says '
             'otherwise. 0: it is not said.',
             examples=['1h'],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from granian.config.options import options
+
 CLOSING = '1 file has faults; nothing was started'
 
 
@@ -59,9 +61,38 @@ def test_setting_beyond_all_bounds_is_a_fault_of_it(setting, said, report):
 
 
 @pytest.mark.parametrize(
-    'text', ['[{"target": "main:app", "factory": true}]', '[{target = "main:app", factory = true}]'], ids=['JSON', 'TOML']
+    'text',
+    ['[{"target": "main:app", "factory": true}]', '[{target = "main:app", factory = true}]'],
+    ids=['JSON', 'TOML'],
 )
 def test_setting_takes_lists_and_tables_as_json_and_as_toml(text, loaded):
     (app,) = loaded(flags={'--set': [f'apps={text}']}).config.apps
 
     assert (app.target, app.factory) == ('main:app', True)
+
+
+@pytest.mark.parametrize(
+    ('toml', 'said'),
+    [
+        ('[server]\nworkers = 1025\n', 'server.workers: 1025 is greater than the maximum allowed value of 1024'),
+        ('[server]\nbackpressure = 2147483648\n', 'greater than the maximum allowed value of 2147483647'),
+        ('[server]\ngraceful_timeout = "25d"\n', "'25d' is greater than the maximum allowed value of 24d"),
+        ('[timeouts]\nwrite = 1e12\n', 'is greater than the maximum allowed value of 24d'),
+        ('[limits]\nbody = 4611686018427387905\n', 'is greater than the maximum allowed value of 4194304TiB'),
+    ],
+)
+def test_number_that_no_server_needs_is_a_fault(toml, said, report):
+    assert said in report(toml)
+
+
+def test_every_number_has_an_upper_bound():
+    numbers = {'whole number', 'duration', 'size'}
+
+    assert [option.key for option in options() if option.kind.name in numbers and option.bounds.most is None] == []
+
+
+def test_missing_application_is_the_fault_of_no_flag(report):
+    said = report('', {}, {'--set': ['foo.bar=1']}, needs_app=True)
+
+    assert said.splitlines()[0] == 'flag --set foo.bar: foo: unknown key'
+    assert said.splitlines()[1].startswith('apps: no application to serve; name one')
