@@ -7,10 +7,7 @@ import os
 import stat
 import tempfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from typing import Any
 
 BLOCK_BYTES = 64 * 1024
 
@@ -21,12 +18,20 @@ class FileWrapper:
     def __init__(self, filelike: Any, block_size: int = BLOCK_BYTES) -> None:
         self.filelike = filelike
         self.block_size = block_size
-        if hasattr(filelike, 'close'):
-            self.close = filelike.close
+        # Werkzeug seeks to the start of a range where it can, and reads all that is before it where not.
+        for name in ('close', 'seekable', 'seek', 'tell'):
+            if hasattr(filelike, name):
+                setattr(self, name, getattr(filelike, name))
 
-    def __iter__(self) -> Iterator[bytes]:
-        while block := self.filelike.read(self.block_size):
-            yield block
+    def __iter__(self) -> FileWrapper:
+        # Not a generator: who takes an iterator of it and closes that one closes the file.
+        return self
+
+    def __next__(self) -> bytes:
+        block: bytes = self.filelike.read(self.block_size)
+        if not block:
+            raise StopIteration
+        return block
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,3 +193,28 @@ async def test_the_response_is_closed_by_the_thread_that_began_it(serve_wsgi, fi
         await server.get()
         await server.until(lambda: len(threads) == 2)
     assert threads[0] is threads[1]
+
+
+async def test_an_iterator_of_the_wrapper_seeks_in_the_file_and_closes_it(serve_wsgi, file):
+    # As Werkzeug answers ranges.
+    opened = Opened(file(100_000))
+
+    def app(environ, start_response):
+        start_response('206 Partial Content', [('content-length', '10')])
+        wrapper = environ['wsgi.file_wrapper'](opened(), 10)
+        pieces = iter(wrapper)
+        assert wrapper.seekable()
+        pieces.seek(50_003)
+        assert pieces.tell() == 50_003
+
+        class Part:
+            close = staticmethod(pieces.close)
+
+            def __iter__(self):
+                yield next(pieces)
+
+        return Part()
+
+    async with serve_wsgi(app) as server:
+        assert (await server.get()).body == b'3456789012'
+        await server.until(lambda: opened.closed)
