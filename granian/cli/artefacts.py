@@ -27,7 +27,7 @@ _TAIL = """
 ## For every key
 
 `-c FILE`, `--config FILE`: a configuration file; may be repeated, a later one wins. `--set KEY=VALUE`: any key of the document, the
-value read as TOML, else as text: `--set http1.keep_alive=false`, `--set listeners[0].backlog=2048`.
+value read as TOML, or JSON, else as text: `--set http1.keep_alive=false`, `--set listeners[0].backlog=2048`.
 
 ## Exit status
 

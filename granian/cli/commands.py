@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +10,11 @@ import click
 
 from granian import __version__
 from granian.cli.flags import TopicOption, given_files, given_flags, parameters, topics
+from granian.config.faults import printable
 from granian.config.later import LATER_FLAGS, NOT_YET
 from granian.config.loading import load
 from granian.config.options import document_of
-from granian.config.toml_writer import toml_text
+from granian.config.toml_writer import json_text, toml_text
 from granian.config.tree import key_text
 from granian.errors import ConfigurationError, FatalError
 
@@ -49,10 +49,10 @@ def _parsed(parse: Callable[[click.Context, list[str]], list[str]], ctx: click.C
     """Parse; a flag that upstream has and this version has not is refused as that, not as unknown."""
     try:
         return parse(ctx, args)
-    except click.NoSuchOption as exc:
-        if exc.option_name not in LATER_FLAGS:
-            raise
-        raise click.UsageError(f'{exc.option_name} {NOT_YET}.', ctx) from None
+    except click.UsageError as exc:
+        if isinstance(exc, click.NoSuchOption) and exc.option_name in LATER_FLAGS:
+            raise click.UsageError(f'{exc.option_name} {NOT_YET}.', ctx) from None
+        raise click.UsageError(printable(exc.format_message()), exc.ctx or ctx) from None
 
 
 def _write_topics(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -102,10 +102,10 @@ def _finish(ctx: click.Context, action: Callable[[], int]) -> None:
     try:
         status = action()
     except ConfigurationError as exc:
-        click.echo(str(exc), err=True)
+        click.echo('\n'.join(map(printable, str(exc).split('\n'))), err=True)
         status = 2
     except FatalError as exc:
-        click.echo(' '.join(str(exc).split()) or type(exc).__name__, err=True)
+        click.echo(printable(' '.join(str(exc).split())) or type(exc).__name__, err=True)
         status = 1
     ctx.exit(status)
 
@@ -133,7 +133,7 @@ def _check(ctx: click.Context, /, **_params: Any) -> None:
 
         problems = check(loaded.config)
         for problem in problems:
-            click.echo(_placed(problem, loaded), err=True)
+            click.echo(printable(_placed(problem, loaded)), err=True)
         if not problems:
             click.echo('the configuration has no faults')
         return 2 if problems else 0
@@ -161,7 +161,7 @@ def _show(ctx: click.Context, /, *, origin: bool, format_: str, **_params: Any) 
 
 def _shown_toml(loaded: Loaded, *, origin: bool) -> str:
     def comment(path: KeyPath) -> str:
-        return str(loaded.origin(key_text(path))) if origin else ''
+        return printable(str(loaded.origin(key_text(path)))) if origin else ''
 
     return toml_text(document_of(loaded.config), comment)
 
@@ -169,7 +169,7 @@ def _shown_toml(loaded: Loaded, *, origin: bool) -> str:
 def _shown_json(loaded: Loaded, *, origin: bool) -> str:
     document = document_of(loaded.config)
     shown = _with_origins(document, (), loaded) if origin else document
-    return json.dumps(shown, indent=2, ensure_ascii=False) + '\n'
+    return json_text(shown, indent=2) + '\n'
 
 
 def _with_origins(value: Any, path: KeyPath, loaded: Loaded) -> Any:
@@ -204,7 +204,7 @@ def _init(ctx: click.Context, path: Path) -> None:
             raise FatalError(f'{path} is there already; nothing was written') from None
         except OSError as exc:
             raise FatalError(f'{path} cannot be written: {(exc.strerror or str(exc)).lower()}') from None
-        click.echo(f'wrote {path}; serve it with: granian serve -c {path}')
+        click.echo(printable(f'wrote {path}; serve it with: granian serve -c {path}'))
         return 0
 
     _finish(ctx, action)

@@ -15,6 +15,8 @@ from granian.config.values import Given, show
 
 _HOST_NAME = re.compile(r'(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*\.?')
 _PORT_MAX = 65535
+_HOST_AND_PORT = re.compile(r'([^:]+|\[.*\]):(\d+)', re.ASCII)
+_SERVICE_LINK = re.compile(r'(tcp|udp|sctp)://', re.ASCII)
 # A descriptor is a C int, a port less.
 _DIGITS_MAX = 10
 
@@ -61,6 +63,16 @@ def parse_bind(value: object) -> Bind:
 
 def tcp_bind(host: str, port: str | int) -> Bind:
     """A host and a port given apart; the host may be an IPv6 address without brackets."""
+    if host.startswith('unix:'):
+        path = host.removeprefix('unix:')
+        raise ValueError(f'{host!r}: --host (GRANIAN_HOST) takes no socket path; give --uds {path}'.rstrip())
+    if match := _HOST_AND_PORT.fullmatch(host):
+        raise ValueError(f'{host!r}: --host (GRANIAN_HOST) takes no port; give --host {match[1]} --port {match[2]}')
+    if _SERVICE_LINK.match(str(port)):
+        raise ValueError(
+            f'{str(port)!r} is not a port number but what Kubernetes sets for a service named granian (service links); '
+            "write enableServiceLinks: false in the pod's spec, or name the service otherwise"
+        )
     bare = host[1:-1] if host.startswith('[') and host.endswith(']') else host
     return Bind('tcp', host=_host(bare, bracketed=':' in bare), port=_port(str(port)))
 

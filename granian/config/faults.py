@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 _PLURALS = {'file': 'files', 'variable': 'variables', 'flag': 'flags', 'argument': 'arguments'}
 
 
+def printable(text: str) -> str:
+    """The text with what would command a terminal, or break the line, written as escapes."""
+    return ''.join(letter if letter.isprintable() else letter.encode('unicode_escape').decode() for letter in text)
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """`where`: `granian.toml:14:13`, `environment GRANIAN_WORKERS`, `flag --workers`. `key`: `listeners[0].http`."""
@@ -27,7 +32,7 @@ class Fault:
     unread: bool = False
 
     def __str__(self) -> str:
-        return ': '.join(part for part in (self.where, self.key, self.message) if part)
+        return printable(': '.join(part for part in (self.where, self.key, self.message) if part))
 
 
 class ConfigurationFaults(ConfigurationError):  # noqa: N818  (it is several)

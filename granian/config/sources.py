@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 PREFIX = 'GRANIAN_'
 # They say where to read; they are no options.
 CONFIG_VARIABLE, SECRETS_VARIABLE = 'GRANIAN_CONFIG', 'GRANIAN_SECRETS_DIR'
+# What Kubernetes sets in every pod for a service named granian (service links); its GRANIAN_PORT is refused where it is read.
+_SERVICE_LINKS = re.compile(
+    r'GRANIAN_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)', re.ASCII
+)
 _NOT_IN_ENV_FILES = (CONFIG_VARIABLE, SECRETS_VARIABLE, 'GRANIAN_ENV_FILES', 'GRANIAN_SERVER__ENV_FILES')
 
 
@@ -235,7 +240,7 @@ def _variables(values: Mapping[str, str], origins: Mapping[str, Origin], cwd: Pa
         (name for name in values if name.startswith(PREFIX) and values[name]), key=lambda name: (name.count('__'), name)
     )
     for name in ours:
-        if name in {CONFIG_VARIABLE, SECRETS_VARIABLE}:
+        if name in {CONFIG_VARIABLE, SECRETS_VARIABLE} or _is_service_link(name, origins[name]):
             continue
         if (named := flat.get(name) or _nested_name(name)) is None:
             faults.append(origins[name].fault('', _unknown_variable(name)))
@@ -246,6 +251,10 @@ def _variables(values: Mapping[str, str], origins: Mapping[str, Origin], cwd: Pa
             if leaf is not None:
                 _put(layer, one, leaf, seen)
     return layer
+
+
+def _is_service_link(name: str, origin: Origin) -> bool:
+    return origin.kind == 'variable' and _SERVICE_LINKS.fullmatch(name) is not None
 
 
 def _nested_name(name: str) -> Named | None:

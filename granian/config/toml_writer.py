@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from granian.config.positions import Path
 
+_BARE_CONTROLS = re.compile('[\x7f-\x9f]')
 _BARE_KEY = re.compile(r'[A-Za-z0-9_-]+')
 
 
@@ -19,13 +20,18 @@ def toml_text(document: dict[str, Any], comment: Callable[[Path], str] = lambda 
     return '\n'.join(_table(document, (), (), comment)).strip('\n') + '\n'
 
 
+def json_text(value: Any, indent: int | None = None) -> str:
+    """JSON, whose escapes are TOML's. It leaves DEL bare, which TOML does not allow, and C1, which command terminals."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return _BARE_CONTROLS.sub(lambda match: f'\\u{ord(match[0]):04x}', text)
+
+
 def toml_value(value: Any) -> str:
     """One value as it stands right of the equals sign."""
     if isinstance(value, bool):
         return 'true' if value else 'false'
     if isinstance(value, str):
-        # JSON's escapes are TOML's; DEL is the one character that JSON leaves bare and TOML does not allow.
-        return json.dumps(value, ensure_ascii=False).replace('\x7f', '\\u007f')
+        return json_text(value)
     if isinstance(value, (list, tuple)):
         return f'[{", ".join(map(toml_value, value))}]'
     if isinstance(value, dict):

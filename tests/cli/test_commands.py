@@ -223,3 +223,22 @@ def test_shell_completes(words, offered, granian):
     environ = {'_GRANIAN_COMPLETE': 'bash_complete', 'COMP_WORDS': words, 'COMP_CWORD': index}
 
     assert granian(environ=environ)[1] == f'{offered}\n'
+
+
+@pytest.mark.parametrize(
+    'words', [['serve', '--\x1b[31m'], ['--\x1b[31m'], ['-c', '\x1b[31m', 'main:app'], ['a\x9bx:b', 'c\x1bd']]
+)
+def test_control_characters_of_the_command_line_do_not_reach_the_terminal(words, granian):
+    status, out, err = granian(*words)
+
+    assert (status, out) == (2, '')
+    assert all(letter.isprintable() for letter in err.replace('\n', ''))
+
+
+def test_shown_configuration_holds_no_control_characters(granian, tmp_path):
+    (tmp_path / 'a\x1b.toml').write_text('[logging.access]\nformat = "\\u009b\\u007f%(path)s"\n')
+    for form in ('toml', 'json'):
+        status, out, _ = granian('config', 'show', '--origin', '--format', form, '-c', 'a\x1b.toml')
+
+        assert status == 0
+        assert all(letter.isprintable() for letter in out.replace('\n', ''))
