@@ -6,118 +6,38 @@ is FastAPI below `/api`.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import re
-import shutil
-import signal
 import subprocess
-import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-import httpx
 import pytest
 
-from tests.helpers.server import running_server
+from tests.helpers.side_by_side import (
+    APPS,
+    LOOP_HOST,
+    NOTES_HOST,
+    THREADS_HOST,
+    browser,
+    log_in,
+    prepare,
+    serving,
+    token_in,
+)
 
-APPS = Path(__file__).parent / 'apps' / 'side_by_side'
 # Above what Django and Werkzeug keep in memory, and what the server waits for before it takes a thread.
 UPLOAD = os.urandom(3_000_000)
 SHA256 = hashlib.sha256(UPLOAD).hexdigest()
 LINES = ['first True', *(str(number) for number in range(1000))]
 
-THREADS_HOST, LOOP_HOST, NOTES_HOST = 'www.test', 'async.test', 'notes.test'
-
-CONFIG = """
-[server]
-workers = 1
-working_dir = {apps}
-graceful_timeout = "10s"
-
-[[listeners]]
-bind = "127.0.0.1:0"
-
-[http1]
-engine = "{engine}"
-
-[[apps]]
-target = "library.wsgi:application"
-interface = "wsgi"
-path = "/library"
-blocking_threads = 8
-
-[[apps]]
-name = "library on the loop"
-target = "library.asgi:application"
-interface = "asgi"
-path = "/library"
-hosts = ["async.test"]
-
-[[static]]
-path = "/library/static"
-directory = {static}
-cache = {{ "*.????????????.*" = "immutable" }}
-
-[[static]]
-path = "/library/static"
-hosts = ["async.test"]
-directory = {static}
-
-[[apps]]
-target = "notes:app"
-interface = "wsgi"
-path = "/notes"
-blocking_threads = 4
-
-[[apps]]
-name = "notes of a host"
-target = "notes:app"
-interface = "wsgi"
-hosts = ["notes.test"]
-headers = {{ x-served-by = "notes.test" }}
-
-[[apps]]
-target = "api:app"
-interface = "asgi"
-path = "/api"
-
-[[apps]]
-target = "stuck:app"
-interface = "wsgi"
-path = "/stuck"
-blocking_threads = 2
-"""
-
 
 @pytest.fixture(scope='module')
 def prepared(tmp_path_factory):
-    """A data folder as deployment makes it: migrated, with somebody who may log in, static files collected."""
     data = tmp_path_factory.mktemp('library')
-    password = {'DJANGO_SUPERUSER_PASSWORD': 'secret'}
-    env = {**os.environ, **password, 'LIBRARY_DATA': str(data)}
-    for words in (
-        ['migrate'],
-        ['createsuperuser', '--username', 'ann', '--email', 'ann@example.com'],
-        ['collectstatic'],
-    ):
-        command = [sys.executable, 'manage.py', *words, '--no-input', '--verbosity', '0']
-        subprocess.run(command, cwd=APPS, env=env, check=True)
+    prepare(data)
     return data
-
-
-@contextlib.contextmanager
-def serving(prepared, folder, engine, **changes):
-    data = Path(shutil.copytree(prepared, folder / 'data'))
-    config = CONFIG.format(engine=engine, apps=json.dumps(str(APPS)), static=json.dumps(str(data / 'static')))
-    (folder / 'granian.toml').write_text(config)
-    words = [word for name, value in changes.items() for word in ('--set', f'server.{name}={value}')]
-    # Port 0 stands in the file.
-    with running_server('serve', '-c', 'granian.toml', *words, cwd=folder, env={'LIBRARY_DATA': str(data)}) as server:
-        yield server
 
 
 @pytest.fixture(scope='module', params=['fast', 'h11'])
@@ -126,12 +46,6 @@ def server(request, prepared, tmp_path_factory):
         yield server
     starts = [line for line in server.lines if line in {'api starts', 'api stops'}]
     assert starts == ['api starts', 'api stops']
-
-
-def browser(server, host=THREADS_HOST):
-    """A client with a cookie jar of its own that follows redirects."""
-    base = f'http://127.0.0.1:{server.port}'
-    return httpx.Client(base_url=base, headers={'Host': host}, timeout=30, follow_redirects=True)
 
 
 @pytest.fixture(params=[THREADS_HOST, LOOP_HOST], ids=['wsgi', 'asgi'])
@@ -153,18 +67,6 @@ def fastapi(server):
     with browser(server) as client:
         client.base_url = client.base_url.join('/api/')
         yield client
-
-
-def token_in(page):
-    return re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)[1]
-
-
-def log_in(client):
-    """Through the admin's form, as a person would; the page that follows."""
-    page = client.get('/library/admin/')
-    assert page.url.path == '/library/admin/login/'
-    form = {'username': 'ann', 'password': 'secret', 'csrfmiddlewaretoken': token_in(page), 'next': '/library/admin/'}
-    return client.post(page.url.path, data=form)
 
 
 def add_book(client, title, content=b''):
@@ -409,56 +311,3 @@ def test_curl_logs_in_uploads_and_downloads(server, tmp_path):
         assert told == {'name': 'upload', 'label': 'x', 'sha256': SHA256}
         assert curl(f'{prefix}/file', '--range', '3-8') == curl(f'{prefix}/file')[3:9]
     assert json.loads(curl('/notes/'))['user'] == 'bob'
-
-
-# ── A thread that does not come back ─────────────────────────────────────────────────────────────────────────────────
-
-
-@contextlib.contextmanager
-def stuck_requests(server, count):
-    """Clients that wait for an answer that never comes."""
-
-    def ask():
-        with browser(server) as client, contextlib.suppress(httpx.HTTPError):
-            answers.append(client.get('/stuck/'))
-
-    answers = []
-    threads = [threading.Thread(target=ask) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    server.wait_for('^stuck$', count=2)
-    yield answers
-    for thread in threads:
-        thread.join(30)
-        assert not thread.is_alive()
-
-
-@pytest.fixture
-def pipe(tmp_path):
-    path = tmp_path / 'pipe'
-    os.mkfifo(path)
-    # Open for both, it waits for no reader and keeps what was written until there is one.
-    with os.fdopen(os.open(path, os.O_RDWR), 'w') as file:
-        yield file, path
-
-
-@pytest.mark.parametrize('engine', ['fast', 'h11'])
-def test_stuck_threads_stop_neither_the_others_nor_a_graceful_stop(engine, prepared, tmp_path, pipe):
-    file, pipe_path = pipe
-    with serving(prepared, tmp_path, engine, graceful_timeout='2s') as server, stuck_requests(server, 4) as answers:
-        with browser(server) as client, browser(server, LOOP_HOST) as on_loop:
-            for _ in range(20):
-                for path in ('/library/', '/notes/login', '/api/', '/library/static/admin/css/base.css'):
-                    assert client.get(path).status_code == 200
-                assert on_loop.get('/library/').status_code == 200
-            assert 'Site administration' in log_in(client).text
-            with client.stream('GET', '/notes/until', params={'pipe': str(pipe_path)}) as reply:
-                lines = reply.iter_lines()
-                assert next(lines) == 'begun'
-                server.send_signal(signal.SIGTERM)
-                server.wait_for('Shutting down granian')
-                print('to the end', file=file, flush=True)
-                assert list(lines) == ['to the end']
-        assert server.wait_ended() == 0
-        assert server.log.count('does not come back') == 2, server.log
-    assert not answers or {answer.status_code for answer in answers} == {503}
