@@ -9,6 +9,9 @@ from granian import __version__
 
 __all__ = ['Duration', 'entrypoint']
 
+# Everything else serves.
+OTHER_COMMANDS = (['check'], ['config'], ['schema'], ['init'])
+
 
 def entrypoint() -> None:
     """Run the command line of this process and exit."""
@@ -16,6 +19,9 @@ def entrypoint() -> None:
         # Without the imports of everything else: scripts ask this often.
         print(f'granian {__version__}')
         sys.exit(0)
+    from granian.process.program import take_signals
+
+    take_signals(serves=sys.argv[1:2] not in OTHER_COMMANDS)
     from granian.cli.commands import root
 
     root.main(prog_name='granian')

@@ -31,7 +31,8 @@ value read as TOML, or JSON, else as text: `--set http1.keep_alive=false`, `--se
 
 ## Exit status
 
-0 after a clean stop · 1 for a server that could not start or that failed · 2 for a faulty configuration or command line.
+0 after a clean stop, also one that came before the server was there · 1 for a server that could not start or that failed · 2 for a faulty
+configuration or command line · 130 or 143 for `check` and the other commands, when SIGINT or SIGTERM ended them.
 
 ## Completion in a shell
 

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,6 +73,10 @@ def _answer(order: str, answer: str) -> None:
     except AppLoadError as exc:
         places = _PLACE.findall(application_traceback(exc))
         fault = str(exc) + (f' ({places[-1][0]}, line {places[-1][1]})' if places else '')
+    # The application's own, KeyboardInterrupt among them.
+    except BaseException as exc:
+        place = traceback.extract_tb(exc.__traceback__)[-1]
+        fault = f'importing it raised {type(exc).__name__}: {exc} ({place.filename}, line {place.lineno})'
     Path(answer).write_text(fault, 'utf-8')
     # Threads and exit handlers of the application have no say here.
     os._exit(0)

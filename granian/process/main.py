@@ -11,6 +11,8 @@ from granian.observe import logs
 from granian.observe.logs import logger
 from granian.process import pid_file, sections, sockets, titles
 from granian.process.loops import loops
+from granian.process.program import StopRequested
+from granian.process.signals import raised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +30,14 @@ def serve(config: Config) -> int:
     """Serve until told to stop; the exit status. Raises FatalError for what a person must read."""
     if not (config.apps or config.static or config.rules):
         raise ConfigurationError('apps: there is no application; give one as an argument or in the file')
+    try:
+        with _signals() as signals:
+            return _serve(config, signals)
+    except StopRequested:
+        return 0
+
+
+def _serve(config: Config, signals: SignalPipe | None) -> int:
     configure_logs(config)
     titles.check(config.server.process_name)
     if not HAS_FORK:
@@ -35,8 +45,9 @@ def serve(config: Config) -> int:
     loop = loops.choose(config.server.loop)
     logger.info('Starting granian (main PID: %d)', os.getpid())
     _warn(config)
+    # Signals are let go after it: who sees us stop may start the next one at once.
     with pid_file.held(config.server.pid_file):
-        status = _serve(config, loop)
+        status = _supervise(config, loop, signals)
     logger.info('Granian shutdown completed, see ya!')
     return status
 
@@ -80,9 +91,9 @@ def _warn(config: Config) -> None:
             logger.warning('%s has many threads (%d) for %d CPUs', app.name, app.blocking_threads, cpus)
 
 
-def _serve(config: Config, loop: str) -> int:
+def _supervise(config: Config, loop: str, signals: SignalPipe | None) -> int:
     titles.set_title(sections.title(config))
-    with _signals() as signals, _listening(config) as bound:
+    with _listening(config) as bound:
         logger.info('HTTP/1 engine: %s, loop: %s, workers: %d', config.http1.engine, loop, config.server.workers)
         settings = sections.worker(config, bound.bound, loop)
         if signals is None:
@@ -114,7 +125,8 @@ class _Work:
 @contextlib.contextmanager
 def _signals() -> Iterator[SignalPipe | None]:
     if not HAS_FORK:
-        yield None
+        with raised():
+            yield None
         return
     from granian.process.signals import SignalPipe
 

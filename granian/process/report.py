@@ -35,11 +35,13 @@ class Report(Protocol):
     def failed(self, failure: StartFailure) -> None: ...
 
 
-def failure_of(error: Exception) -> StartFailure:
+def failure_of(error: BaseException) -> StartFailure:
     if isinstance(error, FatalError):
         kind = type(error).__name__
         return StartFailure(kind if kind in _CLASSES else 'FatalError', str(error), application_traceback(error))
     details = ''.join(traceback.format_exception(error)).rstrip('\n')
+    if isinstance(error, SystemExit):
+        return StartFailure('FatalError', f'the application asked to exit: {error}', details)
     return StartFailure('FatalError', f'the worker could not start: {type(error).__name__}: {error}', details)
 
 

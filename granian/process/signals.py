@@ -6,17 +6,14 @@ import contextlib
 import signal
 import socket
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from granian.process.program import STOP, after, request_stop
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from types import FrameType
-
-_stop = {signal.SIGINT, signal.SIGTERM}
-if sys.platform == 'win32':
-    _stop.add(signal.SIGBREAK)
-STOP = frozenset(_stop)
 
 if sys.platform != 'win32':
     RELOAD = signal.SIGHUP
@@ -45,8 +42,7 @@ if sys.platform != 'win32':
         def close(self) -> None:
             """Give the signals back to whoever had them."""
             signal.set_wakeup_fd(-1)
-            for number, handler in self._before.items():
-                signal.signal(number, handler)
+            _give_back(self._before)
             self._reader.close()
             self._writer.close()
 
@@ -76,6 +72,30 @@ if sys.platform != 'win32':
 def _nothing(_number: int, _frame: FrameType | None) -> None:
     # A handler must be there for the wakeup descriptor to be written.
     pass
+
+
+def _give_back(before: Mapping[signal.Signals, Any]) -> None:
+    ending = any(after(handler) is not handler for handler in before.values())
+    for number, handler in before.items():
+        # A terminal that is closed hangs up, too: no reason to lose the exit status.
+        hang_up = ending and sys.platform != 'win32' and number == RELOAD
+        signal.signal(number, signal.SIG_IGN if hang_up else after(handler))
+
+
+@contextlib.contextmanager
+def raised() -> Iterator[None]:
+    """A stop signal raises StopRequested meanwhile, where no other handler takes its place."""
+    before = {number: signal.signal(number, request_stop) for number in STOP}
+    try:
+        yield
+    finally:
+        _give_back(before)
+
+
+def ignore_stop() -> None:
+    """Stop signals change nothing any more; not SIG_IGN, which what the application starts would inherit."""
+    for number in STOP:
+        signal.signal(number, _nothing)
 
 
 def on_stop(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:

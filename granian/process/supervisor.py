@@ -12,12 +12,14 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from granian.observe.logs import logger
 from granian.process import report
-from granian.process.signals import CHILD_ENDED, RELOAD, STOP
+from granian.process.program import STOP
+from granian.process.signals import CHILD_ENDED, RELOAD
 
 if TYPE_CHECKING:
     from granian.process.sections import SupervisorSettings
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 CRASH_LOOP_S = 5.5
 # One request to stop often comes as two signals: timeout(1) and shells signal the process and then its group.
 SAME_REQUEST_S = 0.5
+# epoll_wait(2) counts milliseconds in an int: 24.8 days.
+SELECT_MAX_S = 86400.0
 
 
 class RunWorker(Protocol):
@@ -80,6 +84,8 @@ class Supervisor:
             gc.collect()
             gc.freeze()
             for slot in range(self._settings.workers):
+                # One that came while sockets were bound: nothing need be started for it.
+                self._take_signals()
                 if not self._stopping:
                     self._start(slot)
             while self._children:
@@ -94,7 +100,9 @@ class Supervisor:
         return self._status
 
     def _step(self) -> None:
-        timeout_s = None if self._kill_at_s is None else max(0.0, self._kill_at_s - time.monotonic())
+        timeout_s = None
+        if self._kill_at_s is not None:
+            timeout_s = min(max(0.0, self._kill_at_s - time.monotonic()), SELECT_MAX_S)
         ready = self._selector.select(timeout_s)
         for key, _ in ready:
             if isinstance(key.data, Child):
@@ -173,6 +181,10 @@ class Supervisor:
             self._sockets.keep_only(slot)
             status = self._work(slot + 1, report.PipeReport(report_to), self._life_read)
             _finish_process()
+        except BaseException:
+            # Nothing above this is left to tell.
+            traceback.print_exc()
+            raise
         finally:
             os._exit(status)
 

@@ -9,13 +9,13 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from granian.adapters.loading import load
-from granian.errors import FatalError
 from granian.observe.logs import logger
 from granian.process.allocator import keep_freed_memory
 from granian.process.loops import loops
+from granian.process.program import StopRequested
 from granian.process.report import failure_of
 from granian.process.sections import KILL_AFTER_GRACE_S
-from granian.process.signals import on_stop
+from granian.process.signals import ignore_stop, on_stop
 from granian.process.titles import set_title
 from granian.server.serving import Serving
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 # A few request bodies for each of the threads that are busy at once.
 KEPT_BYTES_MAX = 16 * 1024 * 1024
+
+# alarm(2) takes an int.
+ALARM_MAX_S = 2**31 - 2
 
 
 class Worker:
@@ -51,10 +54,15 @@ class Worker:
             finally:
                 asyncio.set_event_loop(None)
         except SystemExit as exc:
-            if not self._started:
-                self._report.failed(failure_of(FatalError(f'the application asked to exit: {exc}')))
+            if self._started:
+                logger.exception('The application ended worker-%d by SystemExit', number)
+            else:
+                self._report.failed(failure_of(exc))
             return exc.code if isinstance(exc.code, int) else 1
-        except Exception as exc:
+        except StopRequested:
+            return 0
+        # The application's, KeyboardInterrupt among them: a process that ends without a word cannot be mended.
+        except BaseException as exc:
             if self._started:
                 logger.exception('worker-%d failed', number)
             else:
@@ -103,9 +111,10 @@ class Worker:
         """The supervisor is gone, so nobody else will see to it that this process ends."""
         loop.remove_reader(supervisor_fd)
         logger.error('The supervisor is gone, stopping')
-        if hasattr(signal, 'alarm'):
-            signal.alarm(int(self._settings.serving.graceful_timeout_s + KILL_AFTER_GRACE_S) + 1)
         stop.set()
+        if hasattr(signal, 'alarm'):
+            wait_s = self._settings.serving.graceful_timeout_s + KILL_AFTER_GRACE_S
+            signal.alarm(int(min(wait_s, ALARM_MAX_S)) + 1)
 
 
 async def _finished_before(stop: asyncio.Event, starting: Coroutine[Any, Any, None]) -> bool:
@@ -130,7 +139,9 @@ def _close(loop: asyncio.AbstractEventLoop) -> None:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.run_until_complete(loop.shutdown_default_executor())
     finally:
+        # Which takes its handlers away, before the application's threads and exit handlers have ended.
         loop.close()
+        ignore_stop()
 
 
 def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
