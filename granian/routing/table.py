@@ -74,10 +74,11 @@ class Table(Generic[M]):
         return None
 
     def find_all(self, authority: bytes | None, path: str) -> list[M]:
-        """All mounts that hold `path`, the one that `find` gives first."""
+        """All mounts that hold `path`, each once, the one that `find` gives first."""
         tree = self._everywhere if authority is None else self._tree(authority)
         path = resolved(path)
-        return [mount for each in tree.chain() for mount in each.find_all(path)]
+        # A mount may be on a host and on a suffix that covers it.
+        return list(dict.fromkeys(mount for each in tree.chain() for mount in each.find_all(path)))
 
     def _tree(self, authority: bytes) -> _Tree[M]:
         tree = self._known.recall(authority)

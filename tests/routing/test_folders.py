@@ -96,3 +96,12 @@ async def test_body_that_nobody_wants_does_not_disturb_what_falls_through(mounte
         for _ in range(2):
             await client.post('/form', b'12345')
             assert (await client.reply()).body == b'app  /form /form 5'
+
+
+async def test_folder_on_a_host_and_on_its_suffix_falls_through_once(mounted, folder):
+    hosts = 'path = "/"\nfall_through = true\nhosts = ["www.x.example", "*.x.example", "*.example"]'
+    more = '[[static]]\ndirectory = "DIR/more"\npath = "/"\nfall_through = true\nhosts = ["*.x.example"]'
+    async with mounted(toml(folder, PUBLIC, hosts, more, APP), app=named('app')) as server:
+        assert (await server.ask('www.x.example', '/nothere')).body == b'app  /nothere /nothere 0'
+        assert (await server.ask('www.x.example', '/c.txt')).body == b'more/c.txt'
+        assert (await server.ask('a.x.example', '/nothere')).body == b'app  /nothere /nothere 0'

@@ -145,7 +145,7 @@ def plainly(places, name, path):
         parts = [part for part in mount_path.split('/') if part]
         ranks = [rank(host) for host in hosts] if hosts else [0]
         found += [(-each, -len(parts), number) for each in ranks if each >= 0 and segments[: len(parts)] == parts]
-    return [number for *_, number in sorted(found)]
+    return list(dict.fromkeys(number for *_, number in sorted(found)))
 
 
 @settings(deadline=None)
