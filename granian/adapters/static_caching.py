@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from granian.globs import matcher
 from granian.protocol.memory import Memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from granian.adapters.static_settings import CacheRule, Coding
 
 IMMUTABLE = 'public, max-age=31536000, immutable'
 SUFFIXES: dict[Coding, bytes] = {'br': b'.br', 'zstd': b'.zst', 'gzip': b'.gz'}
-_split_glob = re.compile(r'\*\*/|\*\*|\*|\?|\[!?\]?[^\]]*\]|[^*?\[]+|\[').findall
-_PARTS = {'**/': '(?:.*/)?', '**': '.*', '*': '[^/]*', '?': '[^/]'}
 # RFC 9110 12.4.2.
 _is_weight = re.compile(r'(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)').fullmatch
 
@@ -24,7 +23,7 @@ class CachePolicies:
     """The first rule whose glob matches, else the age."""
 
     def __init__(self, rules: Iterable[CacheRule], expires_s: int | None) -> None:
-        self._rules = [(_matcher(rule.glob), _policy(rule.policy)) for rule in rules]
+        self._rules = [(matcher(rule.glob), _policy(rule.policy)) for rule in rules]
         self._otherwise = b'max-age=%d' % expires_s if expires_s else b''
 
     def of(self, segments: Sequence[bytes]) -> bytes:
@@ -38,23 +37,6 @@ class CachePolicies:
 
 def _policy(policy: str) -> bytes:
     return (IMMUTABLE if policy == 'immutable' else policy).encode()
-
-
-def _matcher(glob: str) -> Callable[[str], object]:
-    pattern = _pattern(glob.lstrip('/'))
-    return re.compile(pattern if '/' in glob else f'(?:.*/)?{pattern}', re.DOTALL).fullmatch
-
-
-def _pattern(glob: str) -> str:
-    return ''.join(_PARTS.get(part) or _set(part) for part in _split_glob(glob))
-
-
-def _set(part: str) -> str:
-    if len(part) < 3 or not part.startswith('['):
-        return re.escape(part)
-    negated = part[1] == '!'
-    body = part[1 + negated : -1].replace('\\', r'\\').replace('[', r'\[').replace('^', r'\^').replace(']', r'\]')
-    return f'[{"^/" if negated else ""}{body}]'
 
 
 class Codings:

@@ -20,6 +20,7 @@ from granian.config.types import (
     name_of,
 )
 from granian.config.web_types import (
+    CacheRules,
     Codings,
     FileName,
     FilePathBelow,
@@ -213,7 +214,7 @@ class Static(Section):
         Flag('--static-path-expires', 'How long clients may keep a file', every=True),
     ] = 86400.0
     cache: Annotated[
-        Table,
+        CacheRules,
         Field(
             description='Cache-Control by file: pattern = policy; the first that matches decides. A pattern without a slash is '
             'held against the name, one with a slash against the path below the folder, `**` over any number of '

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator
 from granian.config.checks import suggestion
 from granian.config.types import Kind, checked, text_of
 from granian.config.values import show
+from granian.globs import matcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,6 +120,18 @@ def _entry(name: str, value: str) -> tuple[str, str]:
     return name, value
 
 
+def _cache(value: object) -> tuple[tuple[str, str], ...]:
+    return _pairs(value, _cache_rule)
+
+
+def _cache_rule(glob: str, policy: str) -> tuple[str, str]:
+    try:
+        matcher(glob)
+    except ValueError as exc:
+        raise ValueError(f'{show(glob)} is not a pattern: {exc}') from None
+    return _entry(glob, policy)
+
+
 def _coding(value: object) -> str:
     text = text_of(value)
     if text not in CODINGS:
@@ -183,6 +196,11 @@ Headers = Annotated[
     tuple[tuple[str, str], ...],
     BeforeValidator(checked(_headers)),
     Kind('table of header fields', 'TABLE', _TABLE_SCHEMA, dict, split='table'),
+]
+CacheRules = Annotated[
+    tuple[tuple[str, str], ...],
+    BeforeValidator(checked(_cache)),
+    Kind('table of texts', 'TABLE', _TABLE_SCHEMA, dict, split='table'),
 ]
 Table = Annotated[
     tuple[tuple[str, str], ...],

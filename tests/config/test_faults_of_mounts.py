@@ -113,6 +113,11 @@ granian.toml:5:8: rules[0].path: would never be reached: static[0] has '/x' alre
         "granian.toml:3:12: static[0].fallback: '../x.html' is not the path of a file below the folder",
     ),
     (
+        'pattern-with-a-set-that-runs-backwards',
+        '[[static]]\ndirectory = "."\ncache = {"a*" = "no-cache", "[z-a]*" = "no-cache"}\n',
+        "granian.toml:3:9: static[0].cache: '[z-a]*' is not a pattern: 'z-a' runs backwards; write 'a-z'",
+    ),
+    (
         'fallback-and-fall-through',
         '[[static]]\ndirectory = "."\nfallback = "x.html"\nfall_through = true\n',
         'granian.toml:4:16: static[0].fall_through: nothing is left to fall through: `fallback` answers for all; keep one of them',
