@@ -85,7 +85,7 @@ class Root:
 
     def open(self, segments: Sequence[bytes]) -> Opened:
         """A regular file and its facts. Raises IsADirectoryError for a folder, OSError for what there is not."""
-        if self._symlinks == 'any':
+        if self._symlinks == 'any' and not self._hides:
             return _open(b'/'.join((self._directory, *segments)), follow=True)
         if not self._walks:
             return self._open_checked(segments)
@@ -97,16 +97,26 @@ class Root:
         return _walk(*self._resolve(segments))
 
     def _resolve(self, segments: Sequence[bytes]) -> tuple[bytes, list[bytes]]:
-        """The folder and a path below it, both without symlinks for as long as nobody moves anything."""
+        """A folder and a path below it, both without symlinks for as long as nobody moves anything."""
         root = os.path.realpath(self._directory)
         target = os.path.realpath(b'/'.join((root, *segments)), strict=True)
-        above = root.rstrip(_SEPARATOR) + _SEPARATOR
-        if target != root and not target.startswith(above):
-            raise FileNotFoundError(errno.ENOENT, 'a symlink that leads out')
-        inner = [segment for segment in target[len(above) :].split(_SEPARATOR) if segment]
+        above = self._above(root, target)
+        inner = [segment for segment in target[len(above.rstrip(_SEPARATOR)) :].split(_SEPARATOR) if segment]
         if self._hides and is_hidden(inner):
             raise FileNotFoundError(errno.ENOENT, 'a symlink to what is hidden')
-        return root, inner
+        return above, inner
+
+    def _above(self, root: bytes, target: bytes) -> bytes:
+        """The root if the target is inside, else, where that may be, the last folder that both are below."""
+        if target == root or target.startswith(root.rstrip(_SEPARATOR) + _SEPARATOR):
+            return root
+        if self._symlinks != 'any':
+            raise FileNotFoundError(errno.ENOENT, 'a symlink that leads out')
+        try:
+            return os.path.commonpath((root, target))
+        except ValueError:
+            # Another drive.
+            return os.path.splitdrive(target)[0] + _SEPARATOR
 
     def _open_checked(self, segments: Sequence[bytes]) -> Opened:
         root, inner = self._resolve(segments)

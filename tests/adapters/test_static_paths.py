@@ -315,3 +315,23 @@ def test_nothing_stays_open(linked, symlinks, walks):
         except OSError:
             continue
     assert len(os.listdir('/proc/self/fd')) == before
+
+
+@pytest.mark.parametrize('walks', [True, False])
+@pytest.mark.parametrize(
+    ('target', 'is_served'),
+    [('.git/config', False), ('../.git/config', False), ('../.git/sub/x', False), ('../shared/x', True), ('sub/a.txt', True)],
+)
+def test_link_to_what_is_hidden_is_not_found_wherever_links_may_lead(site, walks, target, is_served):
+    for name in ('.git/config', '../.git/config', '../.git/sub/x', '../shared/x'):
+        put(site, name, b'x')
+    (site / 'link').symlink_to(target)
+    (site / 'folder').symlink_to(os.path.dirname(target))
+    root = Root(str(site), 'any', hides=True, walks=walks)
+
+    for segments in ([b'link'], [b'folder', os.path.basename(target).encode()]):
+        if is_served:
+            os.close(root.open(segments)[0])
+        else:
+            with pytest.raises(FileNotFoundError):
+                root.open(segments)
