@@ -76,14 +76,14 @@ class Call:
                     exc_info = None
         elif self._response is not None:
             raise FlowError('start_response was already called')
+        # From here on only this is looked at: perhaps `headers` can be read only once.
+        given: tuple[Any, ...] = (status, *headers)
         try:
-            key = (status, *headers)
-            response = _recent(key)
+            response = _recent(given)
         except TypeError:
-            # What cannot be looked up is not a list of pairs of strings.
+            # Pairs given as lists cannot be looked up.
             response = None
-            key = ()
-        self._response = response or _checked(key, status, headers)
+        self._response = response or _checked(*given)
         return self.write
 
     def write(self, data: bytes) -> None:
@@ -179,18 +179,19 @@ class Call:
             logger.error('Application callable raised an exception', exc_info=exc)
 
 
-def _checked(key: tuple[Any, ...], status: str, headers: Sequence[tuple[str, str]]) -> ResponseHead:
+def _checked(status: str, *headers: object) -> ResponseHead:
     """The head of what an application gave; remembered, but for secrets. Raises InvalidResponse."""
+    code, reason = _split_status(status)
+    pairs = [_pair(header) for header in headers]
+    # Of plain strings: whatever the application's own are equal to, others find only what they gave themselves.
+    key = (_plain(status), *pairs)
     kept = _heads.recall(key)
     if kept is not None:
         return kept
-    code, reason = _split_status(status)
-    if not isinstance(headers, list):
-        headers = list(headers)
-    fields = [_field(header) for header in headers]
+    fields = [(_as_latin1(name, 'a header'), _as_latin1(value, 'a header')) for name, value in pairs]
     response = response_head(code, fields, reason)
-    if key and not any(name.lower() in SECRET_FIELDS for name, _ in fields):
-        _heads.keep(key, response, len(status) + sum([len(name) + len(value) for name, value in fields]))
+    if not any(name.lower() in SECRET_FIELDS for name, _ in fields):
+        _heads.keep(key, response, len(key[0]) + sum([len(name) + len(value) for name, value in fields]))
     return response
 
 
@@ -203,13 +204,17 @@ def _split_status(status: str) -> tuple[int, bytes]:
     return int(code), _as_latin1(reason, 'the reason phrase')
 
 
-def _field(header: object) -> tuple[bytes, bytes]:
+def _pair(header: object) -> tuple[str, str]:
     if not isinstance(header, (tuple, list)) or len(header) != 2:
         raise InvalidResponse('a header is not a pair')
     name, value = header
     if not isinstance(name, str) or not isinstance(value, str):
         raise InvalidResponse('a header is not a pair of str')
-    return _as_latin1(name, 'a header'), _as_latin1(value, 'a header')
+    return _plain(name), _plain(value)
+
+
+def _plain(text: str) -> str:
+    return text if type(text) is str else str.__str__(text)
 
 
 def _as_latin1(text: str, what: str) -> bytes:

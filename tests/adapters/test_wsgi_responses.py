@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from granian.adapters import wsgi_call
 from tests.helpers.serving import one_loop
 from tests.helpers.wsgi import answer
 
@@ -105,6 +106,66 @@ async def test_a_header_list_that_changes_is_looked_at_again(serve_wsgi):
 
     async with serve_wsgi(app) as server:
         assert [(await ask(server))['x-n'] for _ in range(3)] == [b'1', b'2', b'3']
+
+
+@pytest.mark.parametrize(
+    'kind', [iter, tuple, lambda pairs: (pair for pair in pairs), lambda pairs: dict(pairs).items()]
+)
+async def test_headers_that_can_be_read_once_are_sent_and_harm_no_later_response(serve_wsgi, kind):
+    # Of this run only: what is remembered is remembered for all.
+    headers = [('X-Once', str(object())), ('X-Secret', 'no')]
+    given = iter([kind(headers), headers, kind(headers)])
+
+    def app(environ, start_response):
+        start_response('200 OK', next(given))
+        return [b'']
+
+    async with serve_wsgi(app) as server:
+        replies = [await ask(server) for _ in range(3)]
+    assert [reply.fields[:2] for reply in replies] == [[(b'x-once', headers[0][1].encode()), (b'x-secret', b'no')]] * 3
+
+
+async def test_secrets_read_once_are_not_remembered(serve_wsgi):
+    secret = ('Set-Cookie', f'id={object()}')
+
+    def app(environ, start_response):
+        start_response('200 OK', iter([secret]))
+        return [b'']
+
+    async with serve_wsgi(app) as server:
+        assert (await ask(server))['set-cookie'] == secret[1].encode()
+    for memory in (wsgi_call._heads.recent, wsgi_call._heads._older):
+        assert not [key for key in memory if secret in key]
+
+
+class Loose(str):
+    """Equal to any other text of its length."""
+
+    __slots__ = ()
+
+    def __eq__(self, other):
+        return len(self) == len(other)
+
+    def __hash__(self):
+        return hash('1' * len(self))
+
+
+@pytest.mark.parametrize(
+    'odd',
+    [[('X-Odd', Loose('2'))], [('X-Odd', '1'), ('X-Bad', 'a\nb')], [('X-Odd', '1'), None], (('X-Odd', b'1'),), None],
+    ids=['equal to all', 'refused', 'no pair', 'bytes', 'nothing'],
+)
+async def test_an_odd_or_refused_call_changes_no_later_one(serve_wsgi, odd):
+    given = iter([odd, [('X-Odd', '1')]])
+
+    def app(environ, start_response):
+        start_response('200 Odd', next(given))
+        return [b'']
+
+    async with serve_wsgi(app) as server:
+        await ask(server)
+        reply = await ask(server)
+    assert (reply.status, reply['x-odd']) == (200, b'1')
 
 
 @pytest.mark.parametrize(
