@@ -30,12 +30,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog='python3 -m tests', description=__doc__)
     parser.add_argument('checks', nargs='*', metavar='CHECK', help='which checks; all by default')
     parser.add_argument('--pytest', default='', help='arguments for pytest, as one string')
+    parser.add_argument('--paths', nargs='+', default=[], help='which tests; all by default')
     arguments = parser.parse_args()
     unknown = set(arguments.checks) - set(CHECKS)
     if unknown:
         parser.error(f'no such check: {", ".join(sorted(unknown))}; there are {", ".join(CHECKS)}')
     binaries = prepare(environment_path())
-    failed = [name for name in arguments.checks or CHECKS if not run(name, binaries, arguments.pytest.split())]
+    more = [*arguments.paths, *arguments.pytest.split()]
+    failed = [name for name in arguments.checks or CHECKS if not run(name, binaries, more)]
     if failed:
         print(f'\nFailed: {", ".join(failed)}', flush=True)
         return 1
