@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _FIRST_BIND: KeyPath = ('listeners', 0, 'bind')
 _SOURCE_ORDER = {'file': 0, 'variable': 1, 'flag': 2, 'argument': 2}
+ROUTE_NAMES = frozenset({'--static-path-route', 'GRANIAN_STATIC_PATH_ROUTE'})
 NO_APP = 'no application to serve; name one as the argument APP, or in a table [[apps]] with target = "module:app"'
 
 
@@ -88,7 +89,23 @@ def _stacked(layers: Sequence[Layer], faults: list[Fault]) -> Node:
     for (section, _), leaf in every.items():
         if not _items(root, section):
             faults.append(leaf.origin.fault(section, f'there is no [[{section}]] that this could be for'))
-    return root
+    return _with_fall_through(root)
+
+
+def _with_fall_through(root: Node) -> Node:
+    """A folder that upstream's flags put at '/' leaves to the application what it has not: upstream asks folders first."""
+    folders = _items(root, 'static')
+    if not folders:
+        return root
+    return Node({**root.value, 'static': Node([*map(_leaving, folders)], root.value['static'].origin)}, root.origin)
+
+
+def _leaving(folder: Node) -> Node:
+    route = folder.value.get('path') if isinstance(folder.value, dict) else None
+    if route is None or route.origin.name not in ROUTE_NAMES or {'fall_through', 'fallback'} & folder.value.keys():
+        return folder
+    is_root = isinstance(route.value, str) and set(route.value) == {'/'}
+    return Node({**folder.value, 'fall_through': Node(True, route.origin)}, folder.origin) if is_root else folder
 
 
 def _with_every(root: Node, own: Mapping[tuple[str, str], Node], known: Mapping[tuple[str, str], Node]) -> Node:

@@ -169,3 +169,19 @@ def test_section_that_is_no_json_is_a_fault_of_its_variable(report):
     assert report(APP, {'GRANIAN_APPS__0__HEADERS': 'x: y'}).startswith(
         'environment GRANIAN_APPS__0__HEADERS: apps[0].headers: a section or a list is given as JSON, and this is not'
     )
+
+
+@pytest.mark.parametrize('environ', [{'GRANIAN_STATIC_PATH_MOUNT': 'st:st2', 'GRANIAN_STATIC_PATH_ROUTE': '/ /a'}, {}])
+def test_folder_that_upstreams_flags_put_at_the_root_leaves_the_rest_to_the_application(environ, loaded, folders):
+    flags = {} if environ else {'--static-path-mount': ('st', 'st2'), '--static-path-route': ('/', '/a')}
+    config = loaded(environ=environ, flags={'APP': 'main:app', **flags}).config
+
+    assert [(folder.path, folder.fall_through) for folder in config.static] == [('/', True), ('/a', False)]
+
+
+@pytest.mark.parametrize('says', [{'GRANIAN_STATIC__0__FALL_THROUGH': 'no'}, {'GRANIAN_STATIC__0__FALLBACK': 'a.html'}])
+def test_folder_at_the_root_does_not_fall_through_where_somebody_says_otherwise(says, loaded, folders):
+    (folders / 'st' / 'a.html').touch()
+    flags = {'--static-path-mount': ('st',), '--static-path-route': ('/',)}
+
+    assert not loaded(environ=says, flags=flags).config.static[0].fall_through
