@@ -32,7 +32,7 @@ _recent = _heads.recent.get
 class Call:
     """What one request's application is given, and what becomes of what it gives."""
 
-    __slots__ = ('_bridge', '_exchange', '_pool', '_response', '_started', '_whole')
+    __slots__ = ('_bridge', '_exchange', '_pool', '_response', '_silent', '_started', '_whole')
 
     def __init__(self, pool: Threads, exchange: Exchange) -> None:
         self._pool = pool
@@ -40,6 +40,8 @@ class Call:
         self._response: ResponseHead | None = None
         # Something was sent · all that was announced was sent.
         self._started = self._whole = False
+        # No body goes with the response that was sent, whatever the application says.
+        self._silent = False
         # For all but whole answers.
         self._bridge: Bridge | None = None
 
@@ -110,22 +112,22 @@ class Call:
         self._respond(self._head(), body)
 
     def _answer_piecewise(self, pieces: Iterable[bytes]) -> None:
-        silent = False
         for piece in pieces:
             if type(piece) is not bytes:
                 piece = _as_bytes(piece)
-            if piece and silent:
-                break
             if piece:
+                if self._silent:
+                    # Nor would anything that follows be sent.
+                    break
                 self._send(piece)
-                # Nothing that follows would be sent.
-                silent = self._head().bodiless or self._exchange.head.method == 'HEAD'
         if not self._started:
             self._respond(self._head(), b'')
         elif not self._whole:
             self.bridge().finish()
 
     def _send(self, data: bytes) -> None:
+        if self._silent:
+            return
         if self._whole:
             raise InvalidResponse('body longer than its content-length')
         if self._started:
@@ -133,6 +135,7 @@ class Call:
             return
         response = self._head()
         if response.bodiless or self._exchange.head.method == 'HEAD':
+            self._silent = True
             self._respond(response, b'')
         elif response.length is None:
             self._started = True

@@ -421,6 +421,38 @@ async def test_what_has_no_body_gets_none(serve_wsgi, status, result):
             assert (await client.reply()).body == b''
 
 
+@pytest.mark.parametrize(
+    ('method', 'status', 'headers'),
+    [
+        ('HEAD', '200 OK', []),
+        ('HEAD', '200 OK', [('Content-Length', '2')]),
+        ('GET', '204 No Content', []),
+        ('GET', '304 Not Modified', []),
+        ('GET', '304 Not Modified', [('Content-Length', '2')]),
+    ],
+)
+@pytest.mark.parametrize('result', [[], [b'c'], (b'c', b'd'), Pieces(b'c', b'd')])
+async def test_what_is_written_where_no_body_goes_is_dropped(serve_wsgi, method, status, headers, result, caplog):
+    returned = []
+
+    def app(environ, start_response):
+        write = start_response(status, headers)
+        write(b'a')
+        write(b'b')
+        write(b'longer than it was to be')
+        returned.append(True)
+        return result
+
+    async with serve_wsgi(app) as server:
+        client = await server.connect()
+        for _ in range(2):
+            await client.get('/', method=method)
+            reply = await client.reply(to_head=method == 'HEAD')
+            assert (reply.status, reply.body) == (int(status[:3]), b'')
+    assert returned == [True, True]
+    assert errors(caplog) == []
+
+
 # ── failures ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
