@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from granian.adapters import rsgi_files
-from granian.adapters.rsgi_heads import log_refusal, recent_head, refused, text_head
+from granian.adapters.rsgi_heads import check_status, log_refusal, recent_head, refused, text_head
 from granian.adapters.rsgi_scope import Scope
 from granian.adapters.rsgi_stream import HTTPStreamTransport, as_bytes, encoded, finish
 from granian.adapters.rsgi_types import RSGIProtocolClosed, RSGIProtocolError
@@ -156,6 +156,9 @@ class HTTPProtocol:
     def _respond(self, status: int, headers: TextFields, body: bytes) -> None:
         if self._answered:
             return
+        if type(status) is not int:
+            # 200.0 and True are looked up as the numbers they are equal to.
+            check_status(status)
         if type(headers) is not list:
             # Perhaps it can be read only once.
             headers = tuple(headers)

@@ -25,8 +25,7 @@ recent_head = heads.recent.get
 
 def text_head(status: int, headers: TextFields) -> ResponseHead:
     """The checked head for what an application gave, remembered where it may be. Raises RSGIProtocolError."""
-    if not isinstance(status, int):
-        raise TypeError(f'status must be an int, not {type(status).__name__}')
+    check_status(status)
     if not 0 <= status <= STATUS_MAX:
         raise OverflowError('status does not fit in 16 bits')
     pairs = [_pair(header) for header in headers]
@@ -38,6 +37,12 @@ def text_head(status: int, headers: TextFields) -> ResponseHead:
     if not any(name.lower() in SECRET_FIELDS for name, _ in fields):
         heads.keep((status, *pairs), head, sum([len(name) + len(value) for name, value in fields]))
     return head
+
+
+def check_status(status: object) -> None:
+    """Raises TypeError for what is no number of a status."""
+    if not isinstance(status, int) or isinstance(status, bool):
+        raise TypeError(f'status must be an int, not {type(status).__name__}')
 
 
 def _pair(header: Any) -> tuple[str, str]:

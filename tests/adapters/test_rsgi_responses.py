@@ -111,6 +111,19 @@ async def test_status_may_be_an_enum(serve_rsgi):
     assert (await reply_of(serve_rsgi, lambda p: p.response_empty(HTTPStatus.IM_A_TEAPOT))).status == 418
 
 
+@pytest.mark.parametrize('status', [200.0, True, '200', None])
+async def test_what_was_remembered_makes_no_status_of_what_is_none(serve_rsgi, status):
+    def respond(protocol):
+        with pytest.raises(TypeError):
+            protocol.response_str(status, [], 'a')
+        with pytest.raises(TypeError):
+            protocol.response_stream(status, [])
+        protocol.response_str(200, [], 'b')
+
+    for _ in range(2):
+        assert (await reply_of(serve_rsgi, respond)).body == b'b'
+
+
 async def test_head_gets_the_length_and_no_body(serve_rsgi):
     reply = await reply_of(serve_rsgi, lambda p: p.response_str(200, [JSON], 'abc'), method='HEAD')
     assert (reply['content-length'], reply['content-type']) == (b'3', b'application/json')
