@@ -10,6 +10,8 @@ V = TypeVar('V')
 class Memory(Generic[V]):
     """Bytes → value for at most `2 * entries_max` keys of at most `key_bytes_max` bytes each.
 
+    WSGI threads share one: under the GIL each step leaves it whole, and those that race forget too much at worst.
+
     Look in `recent` first (that is the fast path, and why it is public), then call `recall`.
     """
 
