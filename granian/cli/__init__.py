@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -24,7 +25,20 @@ def entrypoint() -> None:
     take_signals(serves=sys.argv[1:2] not in OTHER_COMMANDS)
     from granian.cli.commands import root
 
-    root.main(prog_name='granian')
+    try:
+        root.main(prog_name='granian')
+    finally:
+        _give_up_unwritten()
+
+
+def _give_up_unwritten() -> None:
+    """What a full disk did not take must not become the exit status (120) of a server that stopped cleanly."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def __getattr__(name: str) -> Any:

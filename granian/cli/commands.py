@@ -10,7 +10,7 @@ import click
 
 from granian import __version__
 from granian.cli.flags import TopicOption, given_files, given_flags, parameters, topics
-from granian.config.faults import printable
+from granian.config.faults import ConfigurationFaults, printable
 from granian.config.later import LATER_FLAGS, NOT_YET
 from granian.config.loading import load
 from granian.config.options import document_of
@@ -117,10 +117,14 @@ def _loaded(ctx: click.Context, *, needs_app: bool) -> Loaded:
 @click.pass_context
 def _serve(ctx: click.Context, /, **_params: Any) -> None:
     def action() -> int:
-        config = _loaded(ctx, needs_app=True).config
+        loaded = _loaded(ctx, needs_app=True)
         from granian.process.main import serve
 
-        return serve(config)
+        try:
+            return serve(loaded.config)
+        except ConfigurationError as exc:
+            key, _, message = str(exc).partition(': ')
+            raise ConfigurationFaults([loaded.origin(key).fault(key, message)]) from exc
 
     _finish(ctx, action)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import logging
 import logging.config
+import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from granian.errors import ConfigurationError, FatalError
@@ -54,6 +57,31 @@ def configure(level: str, config: dict[str, Any] | None = None, *, enabled: bool
     except (ValueError, TypeError, AttributeError, ImportError) as exc:
         raise ConfigurationError(f'logging.config: {_root(exc)}') from exc
     logger.setLevel(LEVELS[level] if enabled else SILENT)
+    for handler in {*logger.handlers, *access_logger.handlers}:
+        handler.handleError = _FirstFailure(handler)  # type: ignore[method-assign]
+
+
+class _FirstFailure:
+    """What a handler does with a record it could not write: a full disk is told once, a faulty handler as ever."""
+
+    def __init__(self, handler: logging.Handler) -> None:
+        self._otherwise = partial(type(handler).handleError, handler)
+        self._told = False
+
+    def __call__(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            self._otherwise(record)
+        elif not self._told and sys.stderr is not None:
+            self._told = True
+            _say(f'[WARNING] {record.name}: a line could not be written ({error.strerror}); no more is said of this')
+
+
+def _say(line: str) -> None:
+    # Standard error may be on the same full disk.
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f'{line}\n')
+        sys.stderr.flush()
 
 
 def read_config(path: Path) -> dict[str, Any]:

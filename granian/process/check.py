@@ -10,11 +10,12 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from granian.adapters.loading import application_traceback, load
-from granian.errors import AppLoadError
-from granian.process import sections
+from granian.errors import AppLoadError, ConfigurationError
+from granian.observe import logs
+from granian.process import pid_file, sections
 from granian.process.sockets import bind_faults
 
 if TYPE_CHECKING:
@@ -36,17 +37,24 @@ def check(config: Config, import_timeout_s: float = IMPORT_TIMEOUT_S) -> list[st
             'factory': app.factory,
             'working_dir': None if config.server.working_dir is None else str(config.server.working_dir),
         }
-        fault = _import_fault(order, environment, import_timeout_s)
+        fault = _fault_elsewhere('app', order, environment, import_timeout_s)
         if fault:
             faults.append(f'apps[{number}].target: {fault}')
+    if config.logging.config is not None:
+        log = _fault_elsewhere('log', {'path': str(config.logging.config)}, environment, import_timeout_s)
+        faults += [f'logging.config: {log}'] if log else []
+    if config.server.pid_file is not None:
+        pid_fault = pid_file.fault(config.server.pid_file)
+        faults += [f'server.pid_file: {pid_fault}'] if pid_fault else []
     return faults + bind_faults(sections.wanted(config))
 
 
-def _import_fault(order: Mapping[str, object], environment: Mapping[str, str], timeout_s: float) -> str:
+def _fault_elsewhere(kind: str, order: Mapping[str, object], environment: Mapping[str, str], timeout_s: float) -> str:
+    """What a throw-away process says of it; '': nothing."""
     with tempfile.TemporaryDirectory(prefix='granian-check-') as folder:
         # A file, because what the application prints goes where it wants.
         answer = Path(folder, 'answer')
-        command = [sys.executable, '-m', __name__, json.dumps(order), str(answer)]
+        command = [sys.executable, '-m', __name__, kind, json.dumps(order), str(answer)]
         try:
             ended = subprocess.run(  # noqa: S603
                 command,
@@ -65,14 +73,27 @@ def _import_fault(order: Mapping[str, object], environment: Mapping[str, str], t
             return f'importing it ended the process with status {ended.returncode}'
 
 
-def _answer(order: str, answer: str) -> None:
-    """In the throw-away process."""
+def _app_fault(order: Mapping[str, Any]) -> str:
     try:
-        load(**json.loads(order))
-        fault = ''
+        load(**order)
     except AppLoadError as exc:
         places = _PLACE.findall(application_traceback(exc))
-        fault = str(exc) + (f' ({places[-1][0]}, line {places[-1][1]})' if places else '')
+        return str(exc) + (f' ({places[-1][0]}, line {places[-1][1]})' if places else '')
+    return ''
+
+
+def _log_fault(order: Mapping[str, Any]) -> str:
+    try:
+        logs.configure('info', logs.read_config(Path(order['path'])))
+    except ConfigurationError as exc:
+        return str(exc).removeprefix('logging.config: ')
+    return ''
+
+
+def _answer(kind: str, order: str, answer: str) -> None:
+    """In the throw-away process."""
+    try:
+        fault = {'app': _app_fault, 'log': _log_fault}[kind](json.loads(order))
     # The application's own, KeyboardInterrupt among them.
     except BaseException as exc:
         place = traceback.extract_tb(exc.__traceback__)[-1]

@@ -92,8 +92,8 @@ def _warn(config: Config) -> None:
 
 
 def _supervise(config: Config, loop: str, signals: SignalPipe | None) -> int:
-    titles.set_title(sections.title(config))
     with _listening(config) as bound:
+        titles.set_title(sections.title(config, bound.bound))
         logger.info('HTTP/1 engine: %s, loop: %s, workers: %d', config.http1.engine, loop, config.server.workers)
         settings = sections.worker(config, bound.bound, loop)
         if signals is None:

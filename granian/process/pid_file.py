@@ -29,10 +29,27 @@ def held(path: Path | None) -> Iterator[None]:
                 path.unlink()
 
 
-def _claim(path: Path, owner: int) -> None:
+def fault(path: Path) -> str:
+    """Why the file could not be held, or ''. Nothing is written."""
+    try:
+        _refuse_other(path, os.getpid())
+    except PidFileError as exc:
+        return str(exc)
+    if not path.parent.is_dir():
+        return f'The PID file {path} cannot be written: there is no directory {path.parent}'
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        return f'The PID file {path} cannot be written: permission denied'
+    return ''
+
+
+def _refuse_other(path: Path, owner: int) -> None:
     holder = _read(path)
     if holder is not None and holder != owner and _is_alive(holder):
         raise PidFileError(f'The PID file {path} already exists for {holder}')
+
+
+def _claim(path: Path, owner: int) -> None:
+    _refuse_other(path, owner)
     try:
         path.write_text(f'{owner}\n', 'ascii')
     except OSError as exc:

@@ -59,7 +59,7 @@ def worker(config: Config, bound: Sequence[Bound], loop: str) -> WorkerSettings:
         loop=loop,
         working_dir=None if config.server.working_dir is None else str(config.server.working_dir),
         environment=environment(config),
-        title=title(config),
+        title=title(config, bound),
     )
 
 
@@ -67,11 +67,13 @@ def environment(config: Config) -> Mapping[str, str]:
     return variables(config.server.env_files)
 
 
-def title(config: Config) -> str:
+def title(config: Config, bound: Sequence[Bound]) -> str:
     """Upstream's: interface, address, target; of several applications, how many more there are."""
     if config.server.process_name is not None:
         return config.server.process_name
-    bind = config.listeners[0].bind
+    # Where the machine chose the port, the one it chose.
+    wish = config.listeners[0].bind
+    bind = bound[0].authority if wish.kind == 'tcp' and wish.port == 0 else wish
     if not config.apps:
         return f'granian {bind}'
     app, *others = config.apps

@@ -54,7 +54,13 @@ class Bound:
         host, port = self.address
         if port is None:
             return f'unix:{host}'
-        return f'http://[{host}]:{port}' if ':' in host else f'http://{host}:{port}'
+        return f'http://{self.authority}'
+
+    @property
+    def authority(self) -> str:
+        """Host and port, of TCP."""
+        host, port = self.address
+        return f'[{host}]:{port}' if ':' in host else f'{host}:{port}'
 
     def of_slot(self, slot: int) -> socket.socket:
         return self.sockets[slot if len(self.sockets) > 1 else 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import logging
 import os
@@ -153,8 +154,7 @@ class Supervisor:
 
     def _fork(self, slot: int, reports: int, report_to: int) -> int:
         # What is still buffered would be written by both.
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _flush()
         with self._signals.held_back():
             try:
                 pid = os.fork()
@@ -290,5 +290,13 @@ def _finish_process() -> None:
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        # A full disk, or a reader that is gone: what a log handler could not write is told by it.
+        with contextlib.suppress(OSError):
+            # None: it was closed before the program started.
+            if stream is not None:
+                stream.flush()

@@ -387,7 +387,11 @@ def test_a_process_name_is_the_title_of_every_process(project):
 
 def test_without_a_name_the_title_says_what_is_served(project):
     with serving(project) as server:
-        assert psutil.Process(server.pid).cmdline()[0] == 'granian asgi 127.0.0.1:0 main:app'
+        assert psutil.Process(server.pid).cmdline()[0] == f'granian asgi 127.0.0.1:{server.port} main:app'
+        assert (
+            psutil.Process(server.worker_pids()[0]).cmdline()[0]
+            == f'granian asgi 127.0.0.1:{server.port} main:app worker-1'
+        )
 
 
 @pytest.mark.parametrize(
@@ -417,7 +421,8 @@ def test_a_log_config_is_merged_and_a_broken_one_refused(project):
     config.write_text('{"handlers": {"console": {"class": "no.such.Handler"}}}')
     status, output = run_to_end('--interface', 'asgi', '--log-config', 'log.json', 'main:app', cwd=project)
     assert status == 2
-    assert output.startswith("logging.config: Unable to configure handler 'console'")
+    assert output.startswith("flag --log-config: logging.config: Unable to configure handler 'console'")
+    assert output.endswith('\n1 flag has faults; nothing was started')
 
 
 def test_exit_handlers_and_threads_of_the_application_come_to_their_end(project):
@@ -436,3 +441,28 @@ def test_the_access_log_is_written_by_the_workers(project):
     with serving(project, '--access-log', '--access-log-fmt', '%(method)s %(path)s %(status)d') as server:
         get(server.port, '/some?query')
         server.wait_for(r'^GET /some 200$')
+
+
+@pytest.mark.parametrize('stderr', ['', ' 2>/dev/full'], ids=['full', 'both full'])
+def test_a_full_disk_under_the_log_is_told_once_and_serving_goes_on(project, stderr):
+    granian = f'exec {sys.executable} -m granian --interface asgi --access-log --uds a.sock'
+    server = Server(['sh', '-c', f'{granian} main:app >/dev/full{stderr}'], cwd=project, env=server_environment())
+    with contextlib.ExitStack() as stack:
+        stack.callback(server.kill_all)
+        for _ in range(3):
+            ask_unix(project / 'a.sock')
+        server.stop()
+        stack.pop_all()
+    told = [line.split(':')[0] for line in server.lines]
+    assert told == ([] if stderr else ['[WARNING] _granian', '[WARNING] granian.access'])
+
+
+def ask_unix(path) -> None:
+    deadline = time.monotonic() + 20
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(20)
+        while sock.connect_ex(str(path)):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        sock.sendall(b'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+        assert sock.recv(65536).startswith(b'HTTP/1.1 200')

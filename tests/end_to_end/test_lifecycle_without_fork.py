@@ -65,4 +65,7 @@ def test_an_application_that_cannot_be_loaded_is_told(project):
 def test_replacing_workers_is_refused(project):
     with launched(project, '--respawn-failed-workers', 'main:app') as server:
         assert server.wait_ended() == 2
-    assert server.log == 'server.respawn_failed_workers: this platform cannot replace workers'
+    assert server.lines == [
+        'flag --respawn-failed-workers: server.respawn_failed_workers: this platform cannot replace workers',
+        '1 flag has faults; nothing was started',
+    ]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import socket
 
 import pytest
@@ -27,6 +28,7 @@ def faults(target: str, tmp_path, *, timeout_s: float = 30, **app) -> list[str]:
             {},
             ["While importing 'checked', a SystemExit was raised: 4 ({place}, line 1)"],
         ),
+        ('raise KeyboardInterrupt', {}, ['importing it raised KeyboardInterrupt:  ({place}, line 1)']),
         ('import os; os._exit(5)', {}, ['importing it ended the process with status 5']),
         ('def appl(): pass', {}, ["'checked' has no attribute 'app'. Did you mean 'appl'?"]),
     ],
@@ -55,3 +57,40 @@ def test_a_taken_address_is_a_fault_and_a_free_one_is_let_go(tmp_path):
         assert check(config) == [f'listeners[0].bind: {bind}: already in use by another process']
     assert check(config) == []
     assert check(config) == []
+
+
+def other_faults(tmp_path, **document) -> list[str]:
+    return check(Config.model_validate({'listeners': [{'bind': '127.0.0.1:0'}], **document}))
+
+
+@pytest.mark.parametrize(
+    ('document', 'expected'),
+    [
+        ({}, []),
+        ({'version': 5}, ['logging.config: Unsupported version: 5']),
+        (
+            {'handlers': {'console': {'class': 'absent.Handler'}}},
+            [
+                "logging.config: Unable to configure handler 'console': Cannot resolve 'absent.Handler': No module named 'absent'"
+            ],
+        ),
+    ],
+)
+def test_a_log_config_is_tried(tmp_path, document, expected):
+    path = tmp_path / 'log.json'
+    path.write_text(json.dumps(document))
+    assert other_faults(tmp_path, logging={'config': str(path)}) == expected
+
+
+def test_a_pid_file_that_could_not_be_held_is_a_fault_and_none_is_written(tmp_path):
+    path = tmp_path / 'a.pid'
+    assert other_faults(tmp_path, server={'pid_file': str(path)}) == []
+    assert not path.exists()
+    path.write_text('1')
+    assert other_faults(tmp_path, server={'pid_file': str(path)}) == [
+        f'server.pid_file: The PID file {path} already exists for 1'
+    ]
+    absent = tmp_path / 'absent'
+    assert other_faults(tmp_path, server={'pid_file': str(absent / 'a.pid')}) == [
+        f'server.pid_file: The PID file {absent}/a.pid cannot be written: there is no directory {absent}'
+    ]

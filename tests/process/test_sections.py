@@ -212,4 +212,10 @@ def test_every_key_of_a_folder_reaches_its_settings(tmp_path):
 def test_title_says_how_many_applications_there_are(apps, title):
     found = [{'target': target, 'interface': 'asgi', 'path': f'/{target[0]}'} for target in apps]
 
-    assert sections.title(Config.model_validate({'apps': found})) == title
+    assert sections.title(Config.model_validate({'apps': found}), ()) == title
+
+
+def test_title_has_the_port_that_was_chosen():
+    config = Config.model_validate({'listeners': [{'bind': '[::1]:0'}]})
+
+    assert sections.title(config, [Bound(0, ('::1', 4321), ())]) == 'granian [::1]:4321'
