@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from granian.adapters.threads import Threads
-from granian.adapters.wsgi_bridge import respond
+from granian.adapters.wsgi_bridge import refuse_cut_off, respond
 from granian.adapters.wsgi_call import Call
 from granian.adapters.wsgi_environ import Environs
 from granian.adapters.wsgi_input import streamed
@@ -29,7 +29,6 @@ HELD_BYTES_MAX = 256 * 1024
 STOP_S = 1.0
 
 _NOT_FOUND = response_head(404, [(b'content-type', b'text/plain; charset=utf-8')])
-_BAD_REQUEST = response_head(400, [])
 _BUSY = response_head(503, [(b'retry-after', b'1')])
 
 
@@ -80,8 +79,7 @@ class WsgiAdapter:
             while not exchange.body_taken:
                 pieces.append(await exchange.read())
         except ClientDisconnected:
-            if not exchange.done:
-                respond(exchange, _BAD_REQUEST, b'')
+            refuse_cut_off(exchange)
             return
         self.threads.submit((exchange, b''.join(pieces)))
 

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from granian.errors import ClientDisconnected, FlowError, InvalidResponse
+from granian.protocol.responses import response_head
 
 if TYPE_CHECKING:
     import asyncio
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger('_granian')
 
+_BAD_REQUEST = response_head(400, [])
+
 # What a thread may say ahead of the loop before it waits for the client to take it.
 UNSENT_BYTES_MAX = 64 * 1024
 
@@ -28,6 +31,12 @@ def respond(exchange: Exchange, response: ResponseHead, body: bytes) -> None:
         exchange.respond(response, body)
     except FlowError as exc:
         give_up(exchange, exc)
+
+
+def refuse_cut_off(exchange: Exchange) -> None:
+    """On the loop's thread: the request's body will never be whole. Whoever may still read that is told so."""
+    if not (exchange.done or exchange.lost):
+        respond(exchange, _BAD_REQUEST, b'')
 
 
 def give_up(exchange: Exchange, error: FlowError) -> None:

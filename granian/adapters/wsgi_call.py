@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from granian.adapters.wsgi_bridge import Bridge, respond
+from granian.adapters.wsgi_bridge import Bridge, refuse_cut_off, respond
 from granian.adapters.wsgi_files import FileWrapper, Region, region
 from granian.errors import ClientDisconnected, FlowError, InvalidResponse
 from granian.protocol.memory import Memory
@@ -59,8 +59,7 @@ class Call:
                     result.close()
         except BaseException as exc:
             # One request ends no thread, and no worker.
-            self._log_failure(exc)
-            self._pool.post(self._exchange.fail)
+            self._fail(exc)
 
     def bridge(self) -> Bridge:
         if self._bridge is None:
@@ -175,11 +174,15 @@ class Call:
             raise FlowError('start_response was not called')
         return self._response
 
-    def _log_failure(self, exc: BaseException) -> None:
+    def _fail(self, exc: BaseException) -> None:
         if isinstance(exc, ClientDisconnected) and self._exchange.gone:
             logger.debug('Application stopped: the client is gone')
+            if not self._started:
+                self._pool.post(refuse_cut_off, self._exchange)
+                return
         elif self._bridge is None or exc is not self._bridge.error:
             logger.error('Application callable raised an exception', exc_info=exc)
+        self._pool.post(self._exchange.fail)
 
 
 def _checked(status: str, *headers: object) -> ResponseHead:

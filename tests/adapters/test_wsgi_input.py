@@ -161,7 +161,7 @@ async def test_a_body_that_is_cut_off_is_an_error_of_the_read(serve_wsgi, end, c
         getattr(client, end)()
         await server.until(lambda: seen[-1] == 'left')
         if end == 'half_close':
-            assert (await client.reply()).status == 500
+            assert (await client.reply()).status == 400
     assert seen == [b'one\n', 'ClientDisconnected', 'left']
     assert not [record for record in caplog.records if record.levelname == 'ERROR']
 
