@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from granian.adapters.loading import load
 from granian.observe.logs import logger
 from granian.process.allocator import keep_freed_memory
+from granian.process.descriptors import DescriptorWatch
 from granian.process.loops import loops
 from granian.process.program import StopRequested
 from granian.process.report import failure_of
@@ -104,8 +105,11 @@ class Worker:
         if await _finished_before(stop, serving.start(self._sockets)):
             self._started = True
             self._report.ready()
+            descriptors = DescriptorWatch(loop)
+            descriptors.start()
             await stop.wait()
             await serving.stop()
+            descriptors.stop()
 
     def _orphaned(self, loop: asyncio.AbstractEventLoop, supervisor_fd: int, stop: asyncio.Event) -> None:
         """The supervisor is gone, so nobody else will see to it that this process ends."""

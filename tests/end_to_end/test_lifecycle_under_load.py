@@ -103,11 +103,13 @@ def project(tmp_path):
     return tmp_path
 
 
+@pytest.mark.parametrize('loop', ['asyncio', 'uvloop'])
 @pytest.mark.parametrize('per_connection', [1, 50])
 @pytest.mark.parametrize('listener', ['tcp', 'unix'])
-def test_a_graceful_stop_under_load_loses_no_request(project, listener, per_connection):
+def test_a_graceful_stop_under_load_loses_no_request(project, listener, per_connection, loop):
     where = ('--port', '0') if listener == 'tcp' else ('--uds', 'a.sock')
-    with running_server('--interface', 'asginl', '--workers', '2', *where, 'main:app', cwd=project) as server:
+    arguments = ('--interface', 'asginl', '--workers', '2', '--loop', loop, *where, 'main:app')
+    with running_server(*arguments, cwd=project) as server:
         address = ('127.0.0.1', server.port) if listener == 'tcp' else str(project / 'a.sock')
         with Load(address, per_connection) as load:
             load.wait_answered()

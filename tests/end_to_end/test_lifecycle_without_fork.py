@@ -69,3 +69,14 @@ def test_replacing_workers_is_refused(project):
         'flag --respawn-failed-workers: server.respawn_failed_workers: this platform cannot replace workers',
         '1 flag has faults; nothing was started',
     ]
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_during_an_import_is_quiet_and_leaves_no_pid_file(project, number):
+    (project / 'slow.py').write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)")
+    path = project / 'granian.pid'
+    with launched(project, '--pid-file', str(path), 'slow:app') as server:
+        server.wait_for('importing')
+        assert path.exists()
+        server.stop(number)
+    assert not path.exists()
