@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from granian.errors import LifespanError
 
@@ -23,10 +23,27 @@ TRANSITIONS = {
 }
 
 
-class Lifespan:
-    """`startup`, then `shutdown`. `state` is what the application wants every request to see."""
+if TYPE_CHECKING:
+    _Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
+    _Adapter = logging.LoggerAdapter[logging.Logger]
+else:
+    _Adapter = logging.LoggerAdapter
 
-    def __init__(self, application: Any, mode: Literal['auto', 'on', 'off']) -> None:
+
+class _NamedLog(_Adapter):
+    def process(self, msg: Any, kwargs: Any) -> tuple[Any, Any]:
+        name = str(self.extra['name']) if self.extra else ''
+        return f'application {name!r}: {msg}', kwargs
+
+
+class Lifespan:
+    """`startup`, then `shutdown`. `state` is what the application wants every request to see.
+
+    `name`: what logs call it where there are others.
+    """
+
+    def __init__(self, application: Any, mode: Literal['auto', 'on', 'off'], name: str = '') -> None:
+        self._log: _Log = _NamedLog(logger, {'name': name}) if name else logger
         self._application = application
         self._mode = mode
         self._phase = 'starting'
@@ -47,8 +64,8 @@ class Lifespan:
         if self._phase == 'failed':
             await self._end_task()
             if self._message:
-                logger.error(self._message)
-            logger.error('ASGI lifespan startup failed')
+                self._log.error(self._message)
+            self._log.error('ASGI lifespan startup failed')
             raise LifespanError('ASGI lifespan startup failed')
         if self._phase == 'starting':
             self._not_supported(self._task)
@@ -62,11 +79,11 @@ class Lifespan:
         """The application came to its end without an answer to `lifespan.startup`."""
         error = None if task.cancelled() else task.exception()
         if self._mode == 'on':
-            logger.error('ASGI lifespan startup failed', exc_info=error)
+            self._log.error('ASGI lifespan startup failed', exc_info=error)
             raise LifespanError('ASGI lifespan startup failed')
         if error is not None:
-            logger.debug('ASGI lifespan error', exc_info=error)
-            logger.warning(
+            self._log.debug('ASGI lifespan error', exc_info=error)
+            self._log.warning(
                 'ASGI Lifespan errored, continuing without Lifespan support '
                 '(to avoid Lifespan completely use "asginl" interface)'
             )
@@ -84,8 +101,8 @@ class Lifespan:
             await self._until_reached()
         if self._phase == 'failed':
             if self._message:
-                logger.error(self._message)
-            logger.error('ASGI lifespan shutdown failed')
+                self._log.error(self._message)
+            self._log.error('ASGI lifespan shutdown failed')
         await self._end_task()
 
     async def _until_reached(self) -> None:
@@ -105,7 +122,7 @@ class Lifespan:
             await asyncio.wait((task,))
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            logger.error('Application lifespan raised an exception', exc_info=error)
+            self._log.error('Application lifespan raised an exception', exc_info=error)
 
     async def _receive(self) -> dict[str, str]:
         return await self._events.get()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from granian.config.bind import Bind
 from granian.config.checks import check_access_format, check_logging_file
-from granian.config.mounts import App, Rule, Static  # noqa: TC001  (the model reads its annotations)
+from granian.config.mounts import App, Rule, Static, with_own_names
 from granian.config.section import COUNT_MAX, SIZE_MAX, WAIT_MAX_S, Section
 from granian.config.settings import MergedSources, is_reading
 from granian.config.types import (
@@ -376,6 +376,11 @@ class Config(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Not the library's own sources: they know neither where a value came from nor items of lists."""
         return init_settings, MergedSources(settings_cls)
+
+    @field_validator('apps')
+    @classmethod
+    def _names_differ(cls, apps: tuple[App, ...]) -> tuple[App, ...]:
+        return with_own_names(apps)
 
     @model_validator(mode='after')
     def _rules_hold(self) -> Config:

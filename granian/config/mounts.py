@@ -97,7 +97,8 @@ class App(Section):
         Field(
             min_length=1,
             default_factory=lambda fields: name_of(fields.get('target', '')),
-            description='What logs call it. Without it: the last part of the module, or the name of the file.',
+            description='What logs call it. Without it: the last part of the module, or the name of the file; '
+            'with a number where another application has that already.',
             examples=['api'],
         ),
     ]
@@ -171,6 +172,20 @@ class App(Section):
     timeouts: Annotated[
         MountTimeouts, Field(description='Times of this application, in place of those in `[timeouts]`.')
     ] = MountTimeouts()
+
+
+def with_own_names(apps: tuple[App, ...]) -> tuple[App, ...]:
+    """Numbers after names that nobody gave and that another application has."""
+    taken = {app.name for app in apps if 'name' in app.model_fields_set}
+    made = []
+    for app in apps:
+        name, number = app.name, 1
+        while 'name' not in app.model_fields_set and name in taken:
+            number += 1
+            name = f'{app.name}-{number}'
+        taken.add(name)
+        made.append(app if name == app.name else app.model_copy(update={'name': name}))
+    return tuple(made)
 
 
 class Static(Section):

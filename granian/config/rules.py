@@ -29,6 +29,7 @@ def broken_rules(config: Config) -> Iterator[Breach]:
     yield from _same_bind(config)
     for index, app in enumerate(config.apps):
         yield from _app(f'apps[{index}]', app)
+    yield from _same_name(config)
     for index, folder in enumerate(config.static):
         yield from _folder(f'static[{index}]', folder)
     for index, rule in enumerate(config.rules):
@@ -91,6 +92,16 @@ def _app(key: str, app: App) -> Iterator[Breach]:
         yield Breach(f'{key}.strip_prefix', f'is for RSGI; {app.interface} has a root path', reads)
     elif app.strip_prefix and app.path == '/':
         yield Breach(f'{key}.strip_prefix', "there is nothing to strip off at '/'", (f'{key}.path',))
+
+
+def _same_name(config: Config) -> Iterator[Breach]:
+    first: dict[str, int] = {}
+    for index, app in enumerate(config.apps):
+        earlier = first.setdefault(app.name, index)
+        if earlier != index:
+            yield Breach(
+                f'apps[{index}].name', f"'{app.name}' is the name of apps[{earlier}] already", (f'apps[{earlier}].name',)
+            )
 
 
 def _folder(key: str, folder: Static) -> Iterator[Breach]:

@@ -46,8 +46,8 @@ class Adapter(Protocol):
 
 
 class _Asgi:
-    def __init__(self, settings: AppSettings, application: Any) -> None:
-        self._lifespan = Lifespan(application, settings.lifespan)
+    def __init__(self, settings: AppSettings, application: Any, name: str) -> None:
+        self._lifespan = Lifespan(application, settings.lifespan, name)
         self._adapter = AsgiAdapter(
             application, self._lifespan.state, root_path=settings.root_path, debug=settings.debug
         )
@@ -103,7 +103,7 @@ def adapter_of(
 ) -> Adapter:
     """The adapter of an application's interface. Only the one that is wanted is imported."""
     if app.interface == 'asgi':
-        return _Asgi(app, application)
+        return _Asgi(app, application, app.name if len(serving.apps) > 1 else '')
     if app.interface == 'rsgi':
         from granian.adapters.rsgi import RsgiAdapter
 

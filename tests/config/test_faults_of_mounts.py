@@ -118,6 +118,11 @@ granian.toml:5:8: rules[0].path: would never be reached: static[0] has '/x' alre
         "granian.toml:3:9: static[0].cache: '[z-a]*' is not a pattern: 'z-a' runs backwards; write 'a-z'",
     ),
     (
+        'name-given-twice',
+        A + 'name = "x"\n' + A + 'path = "/b"\nname = "x"\n',
+        "granian.toml:7:8: apps[1].name: 'x' is the name of apps[0] already",
+    ),
+    (
         'fallback-and-fall-through',
         '[[static]]\ndirectory = "."\nfallback = "x.html"\nfall_through = true\n',
         'granian.toml:4:16: static[0].fall_through: nothing is left to fall through: `fallback` answers for all; keep one of them',

@@ -166,7 +166,8 @@ async def test_start_that_fails_names_the_application_and_stops_those_before_it(
         async with mounted(ABC, **apps):
             pass
     assert events == ['a starts', 'b starts', 'a stops']
-    assert 'no database' in caplog.messages
+    assert "application 'the b': no database" in caplog.messages
+    assert "application 'the b': ASGI lifespan startup failed" in caplog.messages
 
 
 class Hooked:
