@@ -16,6 +16,7 @@ from granian.adapters.loading import application_traceback, load
 from granian.errors import AppLoadError, ConfigurationError
 from granian.observe import logs
 from granian.process import pid_file, sections
+from granian.process.report import in_short
 from granian.process.sockets import bind_faults
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _answer(kind: str, order: str, answer: str) -> None:
     # The application's own, KeyboardInterrupt among them.
     except BaseException as exc:
         place = traceback.extract_tb(exc.__traceback__)[-1]
-        fault = f'importing it raised {type(exc).__name__}: {exc} ({place.filename}, line {place.lineno})'
+        fault = f'importing it raised {in_short(exc)} ({place.filename}, line {place.lineno})'
     Path(answer).write_text(fault, 'utf-8')
     # Threads and exit handlers of the application have no say here.
     os._exit(0)

@@ -42,7 +42,12 @@ def failure_of(error: BaseException) -> StartFailure:
     details = ''.join(traceback.format_exception(error)).rstrip('\n')
     if isinstance(error, SystemExit):
         return StartFailure('FatalError', f'the application asked to exit: {error}', details)
-    return StartFailure('FatalError', f'the worker could not start: {type(error).__name__}: {error}', details)
+    return StartFailure('FatalError', f'the worker could not start: {in_short(error)}', details)
+
+
+def in_short(error: BaseException) -> str:
+    """`ValueError: why`, or the name alone where it does not say why."""
+    return f'{type(error).__name__}: {error}'.removesuffix(': ')
 
 
 class PipeReport:

@@ -28,7 +28,7 @@ def faults(target: str, tmp_path, *, timeout_s: float = 30, **app) -> list[str]:
             {},
             ["While importing 'checked', a SystemExit was raised: 4 ({place}, line 1)"],
         ),
-        ('raise KeyboardInterrupt', {}, ['importing it raised KeyboardInterrupt:  ({place}, line 1)']),
+        ('raise KeyboardInterrupt', {}, ['importing it raised KeyboardInterrupt ({place}, line 1)']),
         ('import os; os._exit(5)', {}, ['importing it ended the process with status 5']),
         ('def appl(): pass', {}, ["'checked' has no attribute 'app'. Did you mean 'appl'?"]),
     ],
