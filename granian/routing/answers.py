@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 from granian.errors import ClientDisconnected
 from granian.protocol.responses import is_bodiless, response_head
-from granian.routing.table import resolved
 
 if TYPE_CHECKING:
     from granian.exchange import Exchange
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger('_granian')
 
 _TEXT = (b'content-type', b'text/plain; charset=utf-8')
-# RFC 3986 3.3: what stands in a path as it is.
-_PATH_SAFE = "/~!$&'()*+,;=:@"
+# RFC 3986 3.3: what stands in a path as it is. What is encoded already stays so.
+_PATH_SAFE = "%/~!$&'()*+,;=:@"
+_split_raw = re.compile(b'(/|%2[Ff])').split
 
 
 class FixedAnswer:
@@ -38,24 +39,42 @@ class Redirect:
     def __init__(self, target: str, status: int, mount_path: str, *, keep_path: bool, keep_query: bool) -> None:
         self._target = target
         self._status = status
-        self._cut = len(mount_path.rstrip('/'))
+        self._depth = len(mount_path.strip('/').split('/')) if mount_path != '/' else 0
         self._keep_path = keep_path
         self._keep_query = keep_query
 
     def handle(self, exchange: Exchange) -> None:
-        location = self._location(exchange.head.path, exchange.head.query)
+        location = self._location(exchange.head.raw_path, exchange.head.query)
         _respond(exchange, response_head(self._status, [(b'location', location)]), b'')
 
-    def _location(self, path: str, query: bytes) -> bytes:
-        target = self._target
-        # Resolved: no empty segment is left that would make another host of what follows.
-        rest = resolved(path)[self._cut :] if self._keep_path else ''
+    def _location(self, raw_path: bytes, query: bytes) -> bytes:
+        target, mark, fragment = self._target.partition('#')
+        rest = _beyond(raw_path, self._depth) if self._keep_path else b''
         if rest:
             target = target.rstrip('/') + quote(rest, safe=_PATH_SAFE)
         location = target.encode('ascii')
         if query and self._keep_query:
             location += (b'&' if b'?' in location else b'?') + query
-        return location
+        return location + (mark + fragment).encode('ascii')
+
+
+def _beyond(raw_path: bytes, depth: int) -> bytes:
+    """What a path has beyond so many segments, encoded as it was sent. No empty segment is left in it, which would make
+    another host of what follows, and no dot segment.
+    """
+    first, *others = _split_raw(raw_path)
+    kept: list[bytes] = []
+    slash = last = b'/'
+    for slash, segment in zip([b'/', *others[::2]], [first, *others[1::2]], strict=True):
+        last = unquote_to_bytes(segment)
+        if last == b'..':
+            del kept[-1:]
+        elif last not in {b'', b'.'}:
+            kept.append(slash + segment)
+    end = (slash if last == b'' else b'/') if kept and last in {b'', b'.', b'..'} else b''
+    rest = b''.join(kept[depth:]) + end or (b'' if depth else b'/')
+    # As a separator of ours, not a part of a name.
+    return b'/' + rest[3:] if rest.startswith(b'%') else rest
 
 
 def _respond(exchange: Exchange, response: ResponseHead, body: bytes) -> None:
