@@ -48,7 +48,7 @@ class Representations:
         self._known: Memory[Representation] = Memory(entries_max=1024, key_bytes_max=512)
 
     def of(self, segments: Sequence[bytes], coding: Coding | None, facts: os.stat_result) -> Representation:
-        key = (*segments, coding, facts.st_mtime_ns, facts.st_size)
+        key = (*segments, coding, facts.st_ino, facts.st_mtime_ns, facts.st_size)
         known = self._known.recent.get(key) or self._known.recall(key)
         if known is None:
             known = self._make(segments, coding, facts)
@@ -61,7 +61,8 @@ class Representations:
         made = Representation()
         made.size = facts.st_size
         modified_s = max(0, min(int(facts.st_mtime), int(time.time())))
-        tag = b'"%x-%x%b"' % (
+        tag = b'"%x-%x-%x%b"' % (
+            facts.st_ino,
             facts.st_mtime_ns & (1 << 64) - 1,
             facts.st_size,
             f'-{coding}'.encode() if coding else b'',

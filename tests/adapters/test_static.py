@@ -95,6 +95,17 @@ async def test_other_methods_are_405_with_those_there_are(loop, engine, tmp_path
 
 @ONLY_FAST
 @one_loop
+async def test_file_that_takes_the_place_of_one_of_the_same_time_and_size_has_another_tag(loop, engine, tmp_path):
+    put(tmp_path, 'public/a.txt', b'one')
+    async with folder(loop, engine, tmp_path / 'public') as server:
+        first = await server.get('/a.txt')
+        put(tmp_path, 'new', b'two').rename(tmp_path / 'public' / 'a.txt')
+        second = await server.get('/a.txt', 'If-None-Match: ' + first['etag'].decode())
+        assert (second.status, second.body, second['last-modified']) == (200, b'two', first['last-modified'])
+
+
+@ONLY_FAST
+@one_loop
 async def test_a_file_that_is_changed_is_served_as_it_is_now(loop, engine, tmp_path):
     put(tmp_path, 'a.txt', b'one')
     async with folder(loop, engine, tmp_path) as server:

@@ -35,7 +35,7 @@ def put(folder: Path, name: str, content: bytes = b'', modified_s: float = MODIF
 
 def etag_of(path: Path, coding: str = '') -> str:
     facts = path.stat()
-    return f'"{facts.st_mtime_ns:x}-{facts.st_size:x}{coding and "-" + coding}"'
+    return f'"{facts.st_ino:x}-{facts.st_mtime_ns:x}-{facts.st_size:x}{coding and "-" + coding}"'
 
 
 class Folder(Served):
