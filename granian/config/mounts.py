@@ -21,15 +21,16 @@ from granian.config.types import (
 )
 from granian.config.web_types import (
     CacheRules,
+    Charset,
     Codings,
     FileName,
     FilePathBelow,
     Headers,
     Hosts,
+    MediaTypes,
     MountPath,
     Redirection,
     RootPath,
-    Table,
 )
 
 PATH_SAYS = (
@@ -127,11 +128,15 @@ class App(Section):
     root_path: Annotated[
         RootPath,
         Field(
-            description="What is part of every path beyond the mount's own `path`. Both together are ASGI's root_path, "
-            "beside a path that stays whole, and WSGI's SCRIPT_NAME, which is taken off PATH_INFO. Not for RSGI.",
+            description="What is appended to the mount's own `path`: with path = '/shop' and root_path = '/v1', ASGI's "
+            "`root_path` and WSGI's `SCRIPT_NAME` are '/shop/v1'. ASGI's `path` stays whole; PATH_INFO is without it, and "
+            'what does not begin with it is not found. Not for RSGI.',
             examples=['/api'],
         ),
-        Flag('--url-path-prefix', 'Path at which a proxy mounts the application'),
+        Flag(
+            '--url-path-prefix',
+            "Path that is appended to the mount's own: both are root_path (ASGI), SCRIPT_NAME (WSGI)",
+        ),
     ] = ''
     strip_prefix: Annotated[
         Switch,
@@ -268,11 +273,11 @@ class Static(Section):
         ),
     ] = False
     charset: Annotated[
-        Text,
+        Charset,
         Field(description='Stated with the media types that are text. Empty: it is not said.', examples=['utf-8']),
     ] = 'utf-8'
     media_types: Annotated[
-        Table,
+        MediaTypes,
         Field(
             description='Media types by file extension, before those known.', examples=[{'glb': 'model/gltf-binary'}]
         ),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +37,7 @@ def broken_rules(config: Config) -> Iterator[Breach]:
         yield from _folder(f'static[{index}]', folder)
     for index, rule in enumerate(config.rules):
         yield from _rule(f'rules[{index}]', rule)
+    yield from _loops(config)
     yield from _same_place(config)
 
 
@@ -100,7 +104,9 @@ def _same_name(config: Config) -> Iterator[Breach]:
         earlier = first.setdefault(app.name, index)
         if earlier != index:
             yield Breach(
-                f'apps[{index}].name', f"'{app.name}' is the name of apps[{earlier}] already", (f'apps[{earlier}].name',)
+                f'apps[{index}].name',
+                f"'{app.name}' is the name of apps[{earlier}] already",
+                (f'apps[{earlier}].name',),
             )
 
 
@@ -108,6 +114,10 @@ def _folder(key: str, folder: Static) -> Iterator[Breach]:
     if folder.fallback is not None and folder.fall_through:
         yield Breach(
             f'{key}.fall_through', 'nothing is left to fall through: `fallback` answers for all; keep one of them'
+        )
+    elif folder.fallback is not None and not os.path.isfile(folder.directory / folder.fallback):  # noqa: PTH113  (never raises)
+        yield Breach(
+            f'{key}.fallback', f"'{folder.fallback}' is not a file in '{folder.directory}'", (f'{key}.directory',)
         )
 
 
@@ -129,9 +139,40 @@ def _rule(key: str, rule: Rule) -> Iterator[Breach]:
         yield Breach(
             f'{key}.redirect', 'no path can be kept behind a query; write keep_path = false', (f'{key}.keep_path',)
         )
-    if rule.body and (rule.return_ is None or rule.return_ in {204, 304}):
+    if rule.body and (rule.return_ is None or rule.return_ in {204, 205, 304}):
         what = 'a redirect' if rule.return_ is None else rule.return_
         yield Breach(f'{key}.body', f'{what} has no body', (f'{key}.return',))
+
+
+def _loops(config: Config) -> Iterator[Breach]:
+    """Redirects to a path that nobody but the same rule holds."""
+    for index, rule in enumerate(config.rules):
+        target = _local_path(rule.redirect or '')
+        if not target or not _holds(rule.path, target):
+            continue
+        others = [
+            mount
+            for _, mount, answers_all in _mounts(config)
+            if mount is not rule
+            and _holds(mount.path, target)
+            and (len(mount.path) > len(rule.path) or not answers_all)
+        ]
+        if not others:
+            yield Breach(
+                f'rules[{index}].redirect',
+                f"leads to itself: '{target}' is below '{rule.path}'; redirect elsewhere, or give the rule a longer path",
+                (f'rules[{index}].path',),
+            )
+
+
+def _local_path(redirect: str) -> str:
+    """The path of this server that a redirect leads to, '' for another's."""
+    path = redirect.partition('#')[0].partition('?')[0]
+    return posixpath.normpath(unquote(path)) if path.startswith('/') else ''
+
+
+def _holds(mount_path: str, path: str) -> bool:
+    return f'{path}/'.startswith(mount_path.rstrip('/') + '/')
 
 
 def _same_place(config: Config) -> Iterator[Breach]:

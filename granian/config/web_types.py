@@ -23,6 +23,8 @@ _ESCAPE = re.compile(r'%[0-9A-Fa-f]{2}')
 _HOST = re.compile(r'(\*\.)?[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*')
 _FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FIELD_VALUE = re.compile(r'[\t\x20-\x7e\x80-\xff]*')
+_TEXT_VALUE = re.compile(r'[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?')
+_MEDIA_TYPE = re.compile(rf'{_FIELD_NAME.pattern}/{_FIELD_NAME.pattern}( *;[\x20-\x7e]*)?')
 _TARGET = re.compile(r'(https?://[^/?#\s]+)?(/[\x21-\x7e]*)?')
 # They are the server's to send, or speak of a body this one does not make (RFC 9110 7.6.1, 8.6).
 _SERVERS_FIELDS = frozenset({
@@ -110,14 +112,27 @@ def _field(name: str, value: str) -> tuple[str, str]:
     return low, value.strip(' \t')
 
 
-def _table(value: object) -> tuple[tuple[str, str], ...]:
-    return _pairs(value, _entry)
-
-
 def _entry(name: str, value: str) -> tuple[str, str]:
-    if not name or not value or _FIELD_VALUE.fullmatch(value) is None:
+    if not name or _TEXT_VALUE.fullmatch(value) is None:
         raise ValueError(f'{name or "an empty name"}: {show(value)} is not what a header field may say')
     return name, value
+
+
+def _media_types(value: object) -> tuple[tuple[str, str], ...]:
+    return _pairs(value, _media_type)
+
+
+def _media_type(extension: str, kind: str) -> tuple[str, str]:
+    if not extension or _MEDIA_TYPE.fullmatch(kind) is None:
+        raise ValueError(f"{extension or 'an empty name'}: {show(kind)} is not a media type like 'model/gltf-binary'")
+    return extension, kind
+
+
+def _charset(value: object) -> str:
+    text = text_of(value)
+    if text and _FIELD_NAME.fullmatch(text) is None:
+        raise ValueError(f"{show(value)} is not the name of a charset; write it like 'utf-8'")
+    return text
 
 
 def _cache(value: object) -> tuple[tuple[str, str], ...]:
@@ -155,7 +170,8 @@ def _path_below(value: object) -> str:
 
 def _redirection(value: object) -> str:
     text = text_of(value)
-    if not text or _TARGET.fullmatch(text) is None or text.startswith('//'):
+    # Clients read a backslash as a slash: what begins with two of either is another host.
+    if not text or _TARGET.fullmatch(text) is None or text[:2] in {'//', '/\\'}:
         raise ValueError(
             f"{show(value)} is not where a redirect can go; write it like 'https://www.example.org' or '/path'"
         )
@@ -202,8 +218,11 @@ CacheRules = Annotated[
     BeforeValidator(checked(_cache)),
     Kind('table of texts', 'TABLE', _TABLE_SCHEMA, dict, split='table'),
 ]
-Table = Annotated[
+MediaTypes = Annotated[
     tuple[tuple[str, str], ...],
-    BeforeValidator(checked(_table)),
+    BeforeValidator(checked(_media_types)),
     Kind('table of texts', 'TABLE', _TABLE_SCHEMA, dict, split='table'),
+]
+Charset = Annotated[
+    str, BeforeValidator(checked(_charset)), Kind('charset', 'NAME', {'type': 'string', 'pattern': '^[!-~]*$'})
 ]

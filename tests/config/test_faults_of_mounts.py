@@ -118,6 +118,42 @@ granian.toml:5:8: rules[0].path: would never be reached: static[0] has '/x' alre
         "granian.toml:3:9: static[0].cache: '[z-a]*' is not a pattern: 'z-a' runs backwards; write 'a-z'",
     ),
     (
+        'body-of-what-has-none',
+        ''.join(f'[[rules]]\npath = "/{status}"\nreturn = {status}\nbody = "x"\n' for status in (204, 205, 304)),
+        """\
+granian.toml:4:8: rules[0].body: 204 has no body
+granian.toml:8:8: rules[1].body: 205 has no body
+granian.toml:12:8: rules[2].body: 304 has no body""",
+    ),
+    (
+        'redirects-into-themselves',
+        ''.join(
+            f'[[rules]]\npath = "{path}"\nredirect = "{to}"\nkeep_path = false\n'
+            for path, to in (('/loop', '/loop/x'), ('/a', '/b/../%61?q'), ('/b', '/bc'), ('/c', '/'), ('/d', '/d/e'), ('/d/e', '/'))
+        ),
+        """\
+granian.toml:3:12: rules[0].redirect: leads to itself: '/loop/x' is below '/loop'; redirect elsewhere, or give the rule a longer path
+granian.toml:7:12: rules[1].redirect: leads to itself: '/a' is below '/a'; redirect elsewhere, or give the rule a longer path""",
+    ),
+    (
+        'redirect-to-another-host-by-a-backslash',
+        '[[rules]]\nredirect = "/\\\\evil.example"\n',
+        "granian.toml:2:12: rules[0].redirect: '/\\\\evil.example' is not where a redirect can go; write it like 'https://www.example.org' or '/path'",
+    ),
+    (
+        'fallback-that-is-not-there',
+        '[[static]]\ndirectory = "."\nfallback = "x.html"\n',
+        "granian.toml:3:12: static[0].fallback: 'x.html' is not a file in '<dir>'",
+    ),
+    (
+        'what-is-said-of-types',
+        '[[static]]\ndirectory = "."\ncharset = "utf-8\\r\\nx: y"\nmedia_types = { glb = "modèle/x" }\ncache = { "*" = "é" }\n',
+        """\
+granian.toml:3:11: static[0].charset: 'utf-8\\r\\nx: y' is not the name of a charset; write it like 'utf-8'
+granian.toml:4:15: static[0].media_types: glb: 'modèle/x' is not a media type like 'model/gltf-binary'
+granian.toml:5:9: static[0].cache: *: 'é' is not what a header field may say""",
+    ),
+    (
         'name-given-twice',
         A + 'name = "x"\n' + A + 'path = "/b"\nname = "x"\n',
         "granian.toml:7:8: apps[1].name: 'x' is the name of apps[0] already",
@@ -219,7 +255,7 @@ granian.toml:5:8: rules[0].path: would never be reached: static[0] has '/x' alre
     ),
     (
         'rule-that-does-both',
-        '[[rules]]\nredirect = "/x"\nreturn = 404\n',
+        '[[rules]]\nredirect = "https://x.example"\nreturn = 404\n',
         'granian.toml:3:10: rules[0].return: a rule redirects or returns; keep one of them',
     ),
     (
@@ -239,7 +275,7 @@ granian.toml:5:8: rules[0].path: would never be reached: static[0] has '/x' alre
     ),
     (
         'status-of-no-redirect',
-        '[[rules]]\nredirect = "/x"\nstatus = 200\n',
+        '[[rules]]\nredirect = "https://x.example"\nstatus = 200\n',
         "granian.toml:3:10: rules[0].status: '200' is not one of: 301, 302, 303, 307, 308",
     ),
     (
@@ -251,7 +287,7 @@ granian.toml:4:13: rules[0].keep_path: is for a redirect""",
     ),
     (
         'body-of-a-redirect',
-        '[[rules]]\nredirect = "/x"\nbody = "y"\n',
+        '[[rules]]\nredirect = "https://x.example"\nbody = "y"\n',
         'granian.toml:3:8: rules[0].body: a redirect has no body',
     ),
     ('body-of-304', '[[rules]]\nreturn = 304\nbody = "y"\n', 'granian.toml:3:8: rules[0].body: 304 has no body'),
