@@ -48,7 +48,8 @@ def split_path(path: str, *, windows: bool = _WINDOWS) -> list[bytes] | None:
     if '..' in segments or (windows and any(map(_is_special, segments))):
         return None
     try:
-        return [segment.encode() for segment in segments]
+        # Windows knows no names that are not Unicode.
+        return [segment.encode(errors='strict' if windows else 'surrogateescape') for segment in segments]
     except UnicodeEncodeError:
         return None
 

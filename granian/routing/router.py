@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
 
 from granian.routing.answers import FixedAnswer
 from granian.routing.table import Table, resolved
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
     from granian.exchange import Exchange, Terms
+    from granian.protocol.contract import RequestHead
     from granian.routing.table import Place
 
     # Answers and raises nothing; what it returns, where it is not None, must be run for that.
@@ -62,7 +64,7 @@ class Router:
         border = len(mount.place.path.rstrip('/'))
 
         async def handle(exchange: Exchange) -> None:
-            if not await mount.offer(exchange, resolved(exchange.head.path)[border:]):
+            if not await mount.offer(exchange, resolved(_exact(exchange.head))[border:]):
                 answering = self._handle_after(agreed, exchange)
                 if answering is not None:
                     await answering
@@ -76,6 +78,13 @@ class Router:
         found = self._table.find_all(exchange.head.authority, exchange.head.path)
         later = found[found.index(handle) + 1 :]
         return (later[0] if later else self._nobody)(exchange)
+
+
+def _exact(head: RequestHead) -> str:
+    """The decoded path, with what is not UTF-8 as surrogates: a file may be called so."""
+    if '\ufffd' not in head.path:
+        return head.path
+    return unquote_to_bytes(head.raw_path).decode(errors='surrogateescape')
 
 
 def _plain(mount: Mount) -> Handle:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from urllib.parse import unquote_to_bytes
+
 import pytest
 
 from tests.helpers.mounted import named
@@ -105,3 +109,17 @@ async def test_folder_on_a_host_and_on_its_suffix_falls_through_once(mounted, fo
         assert (await server.ask('www.x.example', '/nothere')).body == b'app  /nothere /nothere 0'
         assert (await server.ask('www.x.example', '/c.txt')).body == b'more/c.txt'
         assert (await server.ask('a.x.example', '/nothere')).body == b'app  /nothere /nothere 0'
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='elsewhere names are Unicode')
+async def test_file_whose_name_is_not_utf_8(mounted, folder):
+    for name in (b'\xe9.txt', '\ufffd.txt'.encode(), b'd\xe9/\xff.txt'):
+        path = os.path.join(os.fsencode(folder / 'public'), name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, 'wb') as file:
+            file.write(name)
+    async with mounted(toml(folder, PUBLIC)) as server:
+        for target in ('%E9.txt', '%EF%BF%BD.txt', 'd%e9/x/../%ff.txt'):
+            reply = await server.ask('x', f'/static/{target}')
+            assert (reply.status, reply.body) == (200, os.path.normpath(unquote_to_bytes(target)))
+        assert (await server.ask('x', '/static/%E8.txt')).status == 404
