@@ -308,6 +308,7 @@ async def test_application_whose_body_was_refused_sees_its_client_leave(mounted)
     seen = []
 
     async def app(scope, receive, send):
+        seen.append('asked')
         try:
             await read_body(receive)
         except ConnectionError:
@@ -319,10 +320,12 @@ async def test_application_whose_body_was_refused_sees_its_client_leave(mounted)
     async with mounted(BOUNDED, **(BOUNDED_APPS | {'small': app})) as server:
         client = await server.connect()
         await client.get('/small', 'transfer-encoding: chunked', method='POST')
+        # Were the body to come along with the head, the application would not be asked at all.
+        await server.until(lambda: seen)
         await client.send(chunked(b'x' * 11, 11))
         assert (await client.reply()).status == 413
-        await server.until(lambda: len(seen) == 2)
-    assert seen == ['disconnected', 'refused']
+        await server.until(lambda: len(seen) == 3)
+    assert seen == ['asked', 'disconnected', 'refused']
 
 
 async def test_times_of_a_mount_are_its_own(mounted):
