@@ -308,6 +308,7 @@ async def test_application_whose_body_was_refused_sees_its_client_leave(mounted)
     seen = []
 
     async def app(scope, receive, send):
+        assert scope['type'] == 'http'
         seen.append('asked')
         try:
             await read_body(receive)
