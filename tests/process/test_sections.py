@@ -183,6 +183,8 @@ def test_mount_without_terms_has_those_of_the_server():
 
 
 def test_every_key_of_a_folder_reaches_its_settings(tmp_path):
+    (tmp_path / 'a').mkdir()
+    (tmp_path / 'a' / 'b').touch()
     document = {
         'directory': str(tmp_path), 'path': '/f', 'hosts': ['h'], 'index': 'i', 'fallback': 'a/b', 'expires': '1m',
         'cache': {'*.js': 'immutable', 'x/**': 'no-cache'}, 'precompressed': ['br', 'gzip'], 'dotfiles': 'deny',
