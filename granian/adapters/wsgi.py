@@ -11,20 +11,19 @@ from granian.adapters.wsgi_bridge import refuse_cut_off, respond
 from granian.adapters.wsgi_call import Call
 from granian.adapters.wsgi_environ import Environs
 from granian.adapters.wsgi_input import streamed
+from granian.adapters.wsgi_spool import whole_body
 from granian.errors import ClientDisconnected
-from granian.protocol.contract import CHUNKED
 from granian.protocol.responses import response_head
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Coroutine
+    from typing import BinaryIO
 
     from granian.exchange import Exchange
 
 logger = logging.getLogger('_granian')
 
-# A body of at most this is waited for before a thread is: a slow client then holds none up.
-HELD_BYTES_MAX = 256 * 1024
 # After the drain: how long threads that finish something after their response may take.
 STOP_S = 1.0
 
@@ -65,32 +64,40 @@ class WsgiAdapter:
             logger.warning('Too many requests wait for a thread')
             respond(exchange, _BUSY, b'')
         elif exchange.body_ended:
-            self.threads.submit((exchange, exchange.take()))
-        elif exchange.head.expects_continue or not CHUNKED < exchange.head.content_length <= HELD_BYTES_MAX:
+            self.threads.submit((exchange, io.BytesIO(exchange.take())))
+        elif exchange.head.expects_continue:
+            # RFC 9110 10.1.1: whether the body is wanted is the application's to say, by reading.
             self.threads.submit((exchange, None))
         else:
             return self._hold(exchange)
         return None
 
     async def _hold(self, exchange: Exchange) -> None:
-        """Wait for the whole of a body that is known to be small."""
-        pieces = []
+        """Wait for the whole body before a thread is: a slow client holds none up."""
         try:
-            while not exchange.body_taken:
-                pieces.append(await exchange.read())
+            body = await whole_body(exchange)
         except ClientDisconnected:
             refuse_cut_off(exchange)
-            return
-        self.threads.submit((exchange, b''.join(pieces)))
+        except OSError as exc:
+            logger.error('A request body could not be kept in a temporary file: %s', exc)
+            exchange.fail()
+        else:
+            self.threads.submit((exchange, body))
 
-    def _work(self, item: tuple[Exchange, bytes | None]) -> None:
+    def _work(self, item: tuple[Exchange, BinaryIO | None]) -> None:
         """On a pool thread: one request."""
         exchange, body = item
-        if exchange.lost:
-            # Its client left while it waited.
-            return
+        try:
+            # Else its client left while it waited.
+            if not exchange.lost:
+                self._call(exchange, body)
+        finally:
+            if body is not None:
+                body.close()
+
+    def _call(self, exchange: Exchange, body: BinaryIO | None) -> None:
         call = Call(self.threads, exchange)
-        environ = self._environs.environ(exchange, streamed(call.bridge().read) if body is None else io.BytesIO(body))
+        environ = self._environs.environ(exchange, streamed(call.bridge().read) if body is None else body)
         if environ is None:
             self.threads.post(respond, exchange, _NOT_FOUND, b'Not found')
         else:

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import os
+import stat
 import threading
 
 import pytest
 
-from granian.adapters.wsgi import HELD_BYTES_MAX
+from granian.adapters.wsgi_spool import HELD_BYTES_MAX
 from tests.helpers.serving import one_loop
 from tests.helpers.wsgi import answer
 
 LINES = b'one\r\ntwo\n\n\nfive\nsix'
-# Sent at once: all there before the application begins. Chunked, in pieces: read while it comes.
+# Sent at once: all there before the application begins.
 WAYS = pytest.mark.parametrize('way', ['at once', 'in two', 'chunked'])
 
 
@@ -96,7 +98,7 @@ async def test_a_large_body_is_not_read_faster_than_the_application_takes_it(ser
     size = 20_000_000
     async with serve_wsgi(app) as server:
         client = await server.connect()
-        await client.send(b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n' % size)
+        await client.send(b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n' % size)
         upload = server.loop.create_task(client.send(b'x' * size))
         connection = None
         await server.until(lambda: any(each.engine.paused for each in server.shared.connections))
@@ -104,7 +106,8 @@ async def test_a_large_body_is_not_read_faster_than_the_application_takes_it(ser
         assert sum(map(len, connection._exchange._chunks)) < 1_000_000
         assert not upload.done()
         go.set()
-        assert (await client.reply()).body == b'%d' % size
+        reply = await client.reply()
+        assert reply.body == b'%d' % size
         await upload
 
 
@@ -116,6 +119,45 @@ async def test_a_slow_client_of_a_small_body_holds_no_thread_up(serve_wsgi):
         assert (await server.get('/')).body == b'0'
         await slow.send(b'67890')
         assert (await slow.reply()).body == b'10'
+
+
+def spools():
+    """How many files without a name are open."""
+    return sum(os.fstat(int(name)).st_nlink == 0 for name in os.listdir('/proc/self/fd') if is_file(int(name)))
+
+
+def is_file(descriptor):
+    try:
+        return stat.S_ISREG(os.fstat(descriptor).st_mode)
+    except OSError:
+        # The one the directory was read through.
+        return False
+
+
+@one_loop
+async def test_a_slow_client_of_a_large_body_holds_no_thread_up(serve_wsgi):
+    before = spools()
+    async with serve_wsgi(length, threads=1) as server:
+        slow = await server.connect()
+        await slow.send(b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000001\r\n\r\n' + b'x' * 1_000_000)
+        await server.until(lambda: spools() > before)
+        assert (await server.get('/')).body == b'0'
+        await slow.send(b'x')
+        assert (await slow.reply()).body == b'1000001'
+        await server.until(lambda: spools() == before)
+
+
+@one_loop
+async def test_a_large_body_that_is_cut_off_leaves_no_file_and_reaches_no_application(serve_wsgi):
+    called = []
+    before = spools()
+    async with serve_wsgi(lambda *_: called.append(1)) as server:
+        client = await server.connect()
+        await client.send(b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000001\r\n\r\n' + b'x' * 1_000_000)
+        client.half_close()
+        assert (await client.reply()).status == 400
+        await server.until(lambda: spools() == before)
+    assert not called
 
 
 async def test_the_client_is_told_to_continue_when_the_body_is_read(serve_wsgi):
@@ -156,7 +198,7 @@ async def test_a_body_that_is_cut_off_is_an_error_of_the_read(serve_wsgi, end, c
 
     async with serve_wsgi(app) as server:
         client = await server.connect()
-        await client.send(b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\none\n')
+        await client.send(b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\nExpect: 100-continue\r\n\r\none\n')
         await server.until(lambda: seen)
         getattr(client, end)()
         await server.until(lambda: seen[-1] == 'left')
