@@ -320,7 +320,13 @@ def test_nothing_stays_open(linked, symlinks, walks):
 @pytest.mark.parametrize('walks', [True, False])
 @pytest.mark.parametrize(
     ('target', 'is_served'),
-    [('.git/config', False), ('../.git/config', False), ('../.git/sub/x', False), ('../shared/x', True), ('sub/a.txt', True)],
+    [
+        ('.git/config', False),
+        ('../.git/config', False),
+        ('../.git/sub/x', False),
+        ('../shared/x', True),
+        ('sub/a.txt', True),
+    ],
 )
 def test_link_to_what_is_hidden_is_not_found_wherever_links_may_lead(site, walks, target, is_served):
     for name in ('.git/config', '../.git/config', '../.git/sub/x', '../shared/x'):

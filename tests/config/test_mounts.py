@@ -188,7 +188,9 @@ def test_folder_at_the_root_does_not_fall_through_where_somebody_says_otherwise(
 
 
 def test_applications_that_nobody_named_are_numbered_where_they_would_be_called_the_same(loaded):
-    toml = ''.join(f'[[apps]]\ntarget = "{target}"\npath = "/{target[:1]}"\n' for target in ('a.main', 'b.main', 'c.main:x'))
+    toml = ''.join(
+        f'[[apps]]\ntarget = "{target}"\npath = "/{target[:1]}"\n' for target in ('a.main', 'b.main', 'c.main:x')
+    )
     named = '[[apps]]\ntarget = "d"\npath = "/d"\nname = "main-2"\n'
 
     assert [app.name for app in loaded(toml).config.apps] == ['main', 'main-2', 'main-3']
