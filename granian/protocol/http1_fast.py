@@ -159,7 +159,7 @@ class Http1Fast:
         body, ended, trailers = self._read_body()
         self._unread = len(body)
         self._begin(head, body, ended=ended and not trailers)
-        if trailers:
+        if trailers and not self.closing:
             self._end_body(trailers)
 
     def _read_body(self) -> tuple[bytes, bool, Fields]:

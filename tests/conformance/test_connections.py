@@ -8,7 +8,7 @@ from granian.errors import FlowError
 from granian.protocol.responses import response_head
 from tests.conformance.tables.bodies import chunked, post
 from tests.conformance.tables.heads import head
-from tests.helpers.engines import LIMITS, Conversation, byte_by_byte, no_reply
+from tests.helpers.engines import LIMITS, Conversation, byte_by_byte, limits, no_reply
 
 OK = response_head(200, [])
 PIPELINE_BYTES_MAX = 16 * 1024
@@ -307,3 +307,12 @@ def test_all_chunk_extensions_of_a_body_together_are_bounded(engine, lines, refu
     talk.feed(post(b'Transfer-Encoding: chunked') + (line + b'\r\nz\r\n') * lines)
     assert talk.engine.closing is refused
     assert [response.status for response in talk.responses] == ([400] if refused else [])
+
+
+def test_an_early_answer_that_closes_ends_the_reading_at_once(engine):
+    """What came along with the head, trailers too, is nobody's any more."""
+    talk = Conversation(engine, limits(keep_alive=False), reply=no_reply)
+    talk.recorder.on_progress = lambda seen: talk.engine.respond(1, OK, b'') if talk.engine.output == [] else None
+    talk.feed(post(b'Transfer-Encoding: chunked') + b'5\r\nhello\r\n0\r\nZ: y\r\n\r\n')
+    assert (talk.engine.closing, talk.engine.phase) == (True, 'body')
+    assert [response.status for response in talk.responses] == [200]
