@@ -47,6 +47,9 @@ class DescriptorWatch:
         error = context.get('exception')
         if isinstance(error, OSError) and error.errno in CAPACITY_ERRNOS and 'accept' in context.get('message', ''):
             self._warn(error)
+        elif isinstance(error, ValueError) and '_start_serving' in repr(context.get('handle')):
+            # asyncio meant to accept again after the shortage, on a listener that was closed meanwhile.
+            return
         elif self._before is not None:
             self._before(loop, context)
         else:
