@@ -189,7 +189,7 @@ class Http1Fast:
         elif body:
             self.paused = self._unread > self.limits.read_ahead_bytes_max
             self.events.on_body(self.stream, body)
-        if ended:
+        if ended and not self.closing:
             self._end_body(trailers)
 
     def _end_body(self, trailers: Fields) -> None:

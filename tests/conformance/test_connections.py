@@ -316,3 +316,12 @@ def test_an_early_answer_that_closes_ends_the_reading_at_once(engine):
     talk.feed(post(b'Transfer-Encoding: chunked') + b'5\r\nhello\r\n0\r\nZ: y\r\n\r\n')
     assert (talk.engine.closing, talk.engine.phase) == (True, 'body')
     assert [response.status for response in talk.responses] == [200]
+
+
+def test_a_body_thrown_away_over_its_bound_closes_even_where_it_ends(engine):
+    talk = Conversation(engine, reply=no_reply)
+    talk.feed(post(b'Transfer-Encoding: chunked'))
+    talk.engine.respond(1, OK, b'')
+    size = LIMITS.discard_bytes_max + 1
+    talk.feed(b'%x\r\n%b\r\n0\r\n\r\n' % (size, b'x' * size))
+    assert (talk.engine.closing, talk.engine.phase) == (True, 'body')
