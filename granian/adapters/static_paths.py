@@ -2,8 +2,8 @@
 
 Where the system can open relative to a folder, a path is walked: each folder on it is opened from the one before, never
 through a symlink, so that nothing can be exchanged between a check and an open. A path with symlinks that may be followed
-is resolved to one without, and then that is walked. Elsewhere (Windows) the resolved path is opened, and compared with what
-the path leads to after that.
+is resolved to one without, and then that is walked. Elsewhere (Windows) the resolved path is opened, and the system is asked
+where the open file really is: only there was nothing exchanged in between.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import errno
 import os
 import re
 import stat
+import sys
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -126,7 +127,8 @@ class Root:
         path = _SEPARATOR.join((root, *inner))
         descriptor, facts = _open(path, follow=True)
         try:
-            if self._resolve(segments)[1] != inner or not os.path.samestat(facts, os.lstat(path)):
+            # Looking at the path once more would prove nothing: it may be exchanged between any two looks.
+            if _place(descriptor) != path:
                 raise FileNotFoundError(errno.ENOENT, 'moved while it was opened')
         except OSError:
             os.close(descriptor)
@@ -159,6 +161,32 @@ def _open(path: bytes, folder: int | None = None, *, follow: bool = False) -> Op
         os.close(descriptor)
         raise
     return descriptor, facts
+
+
+if sys.platform == 'win32':
+
+    def _place(descriptor: int) -> bytes:
+        """Where the system says that an open file is."""
+        import ctypes
+        import msvcrt
+
+        chars = 32768
+        buffer = ctypes.create_unicode_buffer(chars)
+        length = ctypes.windll.kernel32.GetFinalPathNameByHandleW(
+            ctypes.c_void_p(msvcrt.get_osfhandle(descriptor)), buffer, chars, 0
+        )
+        if not 0 < length < chars:
+            raise ctypes.WinError()
+        path = buffer.value
+        if path.startswith('\\\\?\\UNC\\'):
+            path = '\\' + path[7:]
+        return os.fsencode(path.removeprefix('\\\\?\\'))
+
+else:
+
+    def _place(descriptor: int) -> bytes:
+        """Where the system says that an open file is."""
+        return os.readlink(b'/proc/self/fd/%d' % descriptor)  # noqa: PTH115: bytes
 
 
 def _check(facts: os.stat_result) -> None:

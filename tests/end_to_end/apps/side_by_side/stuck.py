@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 
 def app(environ, start_response):
-    print('stuck', flush=True)
+    # In one piece: print sends the line and its end apart, and another thread's come between.
+    sys.stdout.write('stuck\n')
+    sys.stdout.flush()
     time.sleep(3600)
