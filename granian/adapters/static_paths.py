@@ -186,7 +186,7 @@ else:
 
     def _place(descriptor: int) -> bytes:
         """Where the system says that an open file is."""
-        return os.readlink(b'/proc/self/fd/%d' % descriptor)  # noqa: PTH115: bytes
+        return os.readlink(b'/proc/self/fd/%d' % descriptor)  # noqa: PTH115
 
 
 def _check(facts: os.stat_result) -> None:

@@ -39,6 +39,7 @@ class RequestHead:
         'path',  # str: raw_path percent-decoded as UTF-8, faults as U+FFFD
         'query',  # bytes after the first '?'
         'raw_path',  # bytes before the first '?'
+        'upgrade',  # lower-case protocols the client would change to (RFC 9110 7.8, RFC 8441 4), as sent; or b''
         'version',  # '1.0' | '1.1' | '2'
     )
     method: str
@@ -52,6 +53,7 @@ class RequestHead:
     content_length: int
     expects_continue: bool
     keep_alive: bool
+    upgrade: bytes
     kept: Any
     like: tuple[RequestHead, Field] | None
 
@@ -141,6 +143,41 @@ class Engine(Protocol):
 
     def drain(self) -> None:
         """Serve what has begun, then close; an idle connection closes now."""
+
+
+class MultiplexedEvents(EngineEvents, Protocol):
+    """What an engine tells a connection that has many streams open at once."""
+
+    def on_room(self, stream: int) -> None:
+        """A stream that was blocked takes more of its body again."""
+
+
+class MultiplexedEngine(Engine, Protocol):
+    """A connection with many streams at once (HTTP/2). `write` keeps what flow control does not let go yet.
+
+    Heads and control frames go to `output` at once, bodies by `produce` only: so whoever owns the socket decides how much
+    of them waits there, and a large one never stands before a small one of another stream.
+    """
+
+    # True: body bytes wait that flow control lets go: call `produce` when the socket takes more.
+    sendable: bool
+    # True: body bytes wait, and flow control lets none of them go.
+    stalled: bool
+    # Body bytes that were put out so far, all streams together.
+    progress: int
+    # PINGs of ours that were not answered yet.
+    pings_owed: int
+    # Requests that were begun and whose response is not whole yet.
+    streams_open: int
+
+    def produce(self, count: int) -> None:
+        """Put out about `count` bytes of bodies, the streams by turns."""
+
+    def is_blocked(self, stream: int) -> bool:
+        """Whether as much of the stream's body waits as may. `on_room` follows."""
+
+    def ping(self) -> None:
+        """Ask for a sign of life."""
 
 
 class ResponseDefaults:

@@ -24,3 +24,31 @@ class Http1Limits:
     keep_alive: bool
     # RFC 9112 3.2 wants exactly one Host on HTTP/1.1. False: none is accepted too (never two).
     require_host: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Http2Limits:
+    """Bounds on one HTTP/2 connection. Sizes in bytes; None means no bound."""
+
+    # SETTINGS_MAX_HEADER_LIST_SIZE. Over this: 431; counted as RFC 9113 6.5.2 says, 32 more for each field.
+    head_bytes_max: int
+    # Over this: 414.
+    target_bytes_max: int
+    # Over this: 431. Also the bound on trailer fields.
+    fields_max: int
+    # Over this: 413, then RST_STREAM.
+    body_bytes_max: int | None
+    # What is left of a body nobody read is thrown away up to this; over it: RST_STREAM (NO_ERROR, RFC 9113 8.1).
+    discard_bytes_max: int
+    # SETTINGS_MAX_CONCURRENT_STREAMS. Over this: RST_STREAM (REFUSED_STREAM).
+    streams_max: int
+    # SETTINGS_MAX_FRAME_SIZE. Over this: connection error (FRAME_SIZE_ERROR).
+    frame_bytes_max: int
+    # SETTINGS_INITIAL_WINDOW_SIZE: body bytes a stream's client may send ahead of the application.
+    stream_window_bytes: int
+    # The same for all streams together.
+    connection_window_bytes: int
+    # Grow both windows where the application takes a body as fast as it comes.
+    adaptive_window: bool
+    # Body bytes of a response that wait for flow control before the application waits.
+    send_buffer_bytes_max: int

@@ -33,7 +33,7 @@ _only_digits = re.compile(rb'[0-9]{1,19}').fullmatch
 TARGET_BYTES = bytes(range(0x21, 0x7F)).replace(b'#', b'')
 
 # Fields that decide framing, routing or the connection's life. Every engine hands them to `request_head` by name.
-SPECIAL_NAMES = frozenset({b'host', b'content-length', b'transfer-encoding', b'connection', b'expect'})
+SPECIAL_NAMES = frozenset({b'host', b'content-length', b'transfer-encoding', b'connection', b'expect', b'upgrade'})
 
 # What a request line has besides its target: a method of up to 54 bytes, two spaces, the version.
 LINE_BYTES_MORE = 64
@@ -65,6 +65,7 @@ def request_head(
         head.content_length = 0
         head.expects_continue = False
         head.keep_alive = limits.keep_alive
+        head.upgrade = b''
     else:
         _apply_specials(head, specials, limits)
     _apply_target(head, target, limits)
@@ -88,6 +89,7 @@ def similar_head(
     head.content_length = known.content_length
     head.expects_continue = known.expects_continue
     head.keep_alive = known.keep_alive
+    head.upgrade = known.upgrade
     _apply_target(head, target, limits)
     return head
 
@@ -195,7 +197,8 @@ def _apply_specials(head: RequestHead, specials: Sequence[Field], limits: Http1L
     host: bytes | None = None
     length = 0
     lengths = codings = 0
-    close = keep = False
+    close = keep = change = False
+    upgrade: list[bytes] = []
     head.expects_continue = False
     for name, value in specials:
         if name == b'host':
@@ -207,6 +210,7 @@ def _apply_specials(head: RequestHead, specials: Sequence[Field], limits: Http1L
             options = value.lower()
             close = close or has_token(options, b'close')
             keep = keep or has_token(options, b'keep-alive')
+            change = change or has_token(options, b'upgrade')
         elif name == b'content-length':
             # RFC 9112 6.3: equal repeats may be folded into one. We refuse any repeat, and any list.
             if lengths or not _only_digits(value):
@@ -223,6 +227,10 @@ def _apply_specials(head: RequestHead, specials: Sequence[Field], limits: Http1L
                 raise Refusal(417, 'unknown expectation')
             # RFC 9110 10.1.1: ignored from an HTTP/1.0 client.
             head.expects_continue = head.version != '1.0'
+        elif name == b'upgrade':
+            upgrade.append(value.lower())
+    # RFC 9110 7.8: without the connection option it was meant for somebody else; from HTTP/1.0 it is ignored.
+    head.upgrade = b','.join(upgrade) if change and head.version == '1.1' else b''
     if codings:
         length = _chunked(head, lengths)
     if host is None:

@@ -49,6 +49,7 @@ class Seen:
     content_length: int
     expects_continue: bool
     keep_alive: bool
+    upgrade: bytes
     body: bytes = b''
     trailers: Fields = field(default_factory=list)
     whole: bool = False
@@ -64,7 +65,7 @@ class Seen:
         fields = [(n, v.lower()) if n == b'transfer-encoding' else (n, v) for n, v in self.fields]
         return (
             self.method, self.raw_path, self.path, self.query, self.version, tuple(fields), self.authority,
-            self.content_length, self.expects_continue, self.keep_alive, self.body, tuple(self.trailers),
+            self.content_length, self.expects_continue, self.keep_alive, self.upgrade, self.body, tuple(self.trailers),
         )  # fmt: skip
 
 
@@ -80,7 +81,7 @@ class Recorder:
         assert not self.refusals
         assert stream == len(self.requests) + 1
         names = ('method', 'raw_path', 'path', 'query', 'version', 'fields', 'authority', 'content_length')
-        values = {name: getattr(head, name) for name in (*names, 'expects_continue', 'keep_alive')}
+        values = {name: getattr(head, name) for name in (*names, 'expects_continue', 'keep_alive', 'upgrade')}
         seen = Seen(stream, body=body, whole=ended, **{**values, 'fields': list(head.fields)})
         assert type(body) is bytes
         assert all(type(name) is bytes and type(value) is bytes for name, value in head.fields)
