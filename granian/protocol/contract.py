@@ -179,6 +179,19 @@ class MultiplexedEngine(Engine, Protocol):
     def ping(self) -> None:
         """Ask for a sign of life."""
 
+    def unsent(self, stream: int) -> int:
+        """Body bytes of a stream that wait; 0 for one that is over."""
+
+    def take_over(self, head: RequestHead, settings: bytes) -> None:
+        """Go on from an HTTP/1.1 request that asked for `h2c` (RFC 7540 3.2): it is stream 1, whole, and begins here.
+
+        `settings`: the decoded HTTP2-Settings. Called before anything is received: the client's preface follows, and the
+        101 is the caller's. Raises Refusal where the settings are none; nothing has happened then.
+        """
+
+    def farewell(self) -> None:
+        """Tell the client to begin nothing more; what is on its way is still served (RFC 9113 6.8). `drain` follows."""
+
 
 class ResponseDefaults:
     """The fields every response gets unless the application gave them. Whoever has a clock keeps `date` current."""
