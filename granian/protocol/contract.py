@@ -59,7 +59,10 @@ class RequestHead:
 
 
 class Refusal(Exception):  # noqa: N818
-    """A request that is not served. `reason` is a constant phrase: it goes to the log and into the answer."""
+    """A request that is not served. `reason` is a constant phrase: it goes to the log and into the answer.
+
+    HTTP/1 answers each. HTTP/2 answers all but 400, which is a malformed request: RST_STREAM (PROTOCOL_ERROR).
+    """
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(status, reason)
@@ -196,18 +199,23 @@ class MultiplexedEngine(Engine, Protocol):
 class ResponseDefaults:
     """The fields every response gets unless the application gave them. Whoever has a clock keeps `date` current."""
 
-    __slots__ = ('date', 'end', 'server')
+    __slots__ = ('date', 'date_value', 'end', 'server', 'server_value')
     # Whole lines: b'server: granian\r\n', b'date: Tue, 15 Nov 1994 08:12:31 GMT\r\n' (RFC 9110 6.6.1), or b'' for none.
     server: bytes
     date: bytes
     # Both, and the empty line that ends a head.
     end: bytes
+    # Their values alone; `date_value` is another object whenever it is another date.
+    server_value: bytes
+    date_value: bytes
 
     def __init__(self, server: bytes = b'granian', date: bytes = b'') -> None:
+        self.server_value = server
         self.server = b'server: %b\r\n' % server if server else b''
         self.tell(date)
 
     def tell(self, date: bytes) -> None:
         """Set the date, an IMF-fixdate."""
+        self.date_value = date
         self.date = b'date: %b\r\n' % date if date else b''
         self.end = b'%b%b\r\n' % (self.server, self.date)

@@ -12,7 +12,7 @@ from granian.protocol.memory import Memory
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from granian.protocol.limits import Http1Limits
+    from granian.protocol.limits import Http1Limits, Http2Limits
 
 # RFC 9110 5.6.2
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -43,7 +43,7 @@ _hosts: Memory[bool] = Memory(entries_max=256, key_bytes_max=128)
 _known_host = _hosts.recent.get
 
 VERSIONS = {b'HTTP/1.1': '1.1', b'HTTP/1.0': '1.0'}
-_METHODS = {m.encode(): m for m in ('GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'TRACE')}
+METHODS = {m.encode(): m for m in ('GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'TRACE')}
 
 
 def request_head(
@@ -55,7 +55,7 @@ def request_head(
     """
     method, target, version = request_line
     head = RequestHead()
-    head.method = _METHODS.get(method) or _method(method)
+    head.method = METHODS.get(method) or method_name(method)
     head.version = VERSIONS.get(version) or _version(version)
     head.fields = fields
     head.kept = head.like = None
@@ -68,7 +68,7 @@ def request_head(
         head.upgrade = b''
     else:
         _apply_specials(head, specials, limits)
-    _apply_target(head, target, limits)
+    apply_target(head, target, limits)
     return head
 
 
@@ -78,7 +78,7 @@ def similar_head(
     """As `request_head`, for fields of which the special ones are those of `known`. Raises Refusal."""
     method, target, version = request_line
     head = RequestHead()
-    head.method = _METHODS.get(method) or _method(method)
+    head.method = METHODS.get(method) or method_name(method)
     head.version = VERSIONS.get(version) or _version(version)
     if head.version != known.version:
         # The version has a say in all that the special fields decide.
@@ -90,11 +90,12 @@ def similar_head(
     head.expects_continue = known.expects_continue
     head.keep_alive = known.keep_alive
     head.upgrade = known.upgrade
-    _apply_target(head, target, limits)
+    apply_target(head, target, limits)
     return head
 
 
-def _apply_target(head: RequestHead, target: bytes, limits: Http1Limits) -> None:
+def apply_target(head: RequestHead, target: bytes, limits: Http1Limits | Http2Limits) -> None:
+    """Set what the target says. Raises Refusal."""
     if len(target) > limits.target_bytes_max:
         raise Refusal(414, 'target too long')
     if target.translate(None, TARGET_BYTES):
@@ -168,7 +169,7 @@ def field_value(value: bytes) -> bytes:
     return value
 
 
-def check_trailers(fields: Fields, limits: Http1Limits) -> Fields:
+def check_trailers(fields: Fields, limits: Http1Limits | Http2Limits) -> Fields:
     """Trailer fields that may be passed on (RFC 9110 6.5.1). Raises Refusal."""
     if len(fields) > limits.fields_max:
         raise Refusal(431, 'too many fields')
@@ -178,7 +179,8 @@ def check_trailers(fields: Fields, limits: Http1Limits) -> Fields:
     return fields
 
 
-def _method(method: bytes) -> str:
+def method_name(method: bytes) -> str:
+    """A method that is not one of METHODS. Raises Refusal."""
     if method == b'CONNECT':
         # RFC 9110 9.3.6: we are an origin server and no proxy.
         raise Refusal(501, 'CONNECT is not served')
@@ -213,18 +215,16 @@ def _apply_specials(head: RequestHead, specials: Sequence[Field], limits: Http1L
             change = change or has_token(options, b'upgrade')
         elif name == b'content-length':
             # RFC 9112 6.3: equal repeats may be folded into one. We refuse any repeat, and any list.
-            if lengths or not _only_digits(value):
+            if lengths:
                 raise Refusal(400, 'bad Content-Length')
             lengths = 1
-            length = int(value)
+            length = body_length(value)
         elif name == b'transfer-encoding':
             if codings or value.lower() != b'chunked':
                 raise _bad_coding(value, codings)
             codings = 1
         elif name == b'expect':
-            if value.lower() != b'100-continue':
-                # RFC 9110 10.1.1
-                raise Refusal(417, 'unknown expectation')
+            check_expectation(value)
             # RFC 9110 10.1.1: ignored from an HTTP/1.0 client.
             head.expects_continue = head.version != '1.0'
         elif name == b'upgrade':
@@ -236,18 +236,43 @@ def _apply_specials(head: RequestHead, specials: Sequence[Field], limits: Http1L
     if host is None:
         if head.version == '1.1' and limits.require_host:
             raise Refusal(400, 'missing Host')
-    elif not _known_host(host):
-        if _is_plain_host(host) or is_authority(host):
-            _hosts.keep(host, True, len(host))
-        elif host or limits.require_host:
-            raise Refusal(400, 'bad Host')
+    elif not is_host(host) and (host or limits.require_host):
+        raise Refusal(400, 'bad Host')
     head.authority = host
-    if limits.body_bytes_max is not None and length > limits.body_bytes_max:
-        raise Refusal(413, 'body too large')
+    check_body_length(length, limits)
     head.content_length = length
     # RFC 9112 9.3
     head.keep_alive = limits.keep_alive and not close and (keep or head.version != '1.0')
     head.expects_continue = head.expects_continue and length != 0
+
+
+def is_host(value: bytes) -> bool:
+    """Whether this names a host, perhaps with a port."""
+    if _known_host(value):
+        return True
+    if not (_is_plain_host(value) or is_authority(value)):
+        return False
+    _hosts.keep(value, True, len(value))
+    return True
+
+
+def body_length(value: bytes) -> int:
+    """The length that a Content-Length declares. Raises Refusal."""
+    if not _only_digits(value):
+        raise Refusal(400, 'bad Content-Length')
+    return int(value)
+
+
+def check_body_length(length: int, limits: Http1Limits | Http2Limits) -> None:
+    if limits.body_bytes_max is not None and length > limits.body_bytes_max:
+        raise Refusal(413, 'body too large')
+
+
+def check_expectation(value: bytes) -> None:
+    """Refuse what Expect asks for beyond the one thing that is known."""
+    if value.lower() != b'100-continue':
+        # RFC 9110 10.1.1
+        raise Refusal(417, 'unknown expectation')
 
 
 def _chunked(head: RequestHead, lengths: int) -> int:

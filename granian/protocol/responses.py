@@ -21,11 +21,11 @@ _is_value = re.compile(rb'[\t \x21-\x7e\x80-\xff]*').fullmatch
 _only_digits = re.compile(rb'[0-9]{1,19}').fullmatch
 
 # RFC 9110 7.6.1: these speak of one connection, so they are the server's to send.
-_CONNECTION_FIELDS = frozenset(
+CONNECTION_FIELDS = frozenset(
     {b'connection', b'keep-alive', b'proxy-connection', b'transfer-encoding', b'upgrade', b'te'}
 )
 # RFC 9110 6.5.1: fields that would change framing, routing or meaning after the fact.
-_NOT_IN_TRAILERS = _CONNECTION_FIELDS | {
+_NOT_IN_TRAILERS = CONNECTION_FIELDS | {
     b'content-length', b'host', b'trailer', b'content-encoding', b'content-type', b'content-range',
     b'set-cookie', b'authorization', b'cache-control', b'date', b'expires', b'location', b'vary',
 }  # fmt: skip
@@ -50,6 +50,7 @@ class ResponseHead:
         'fields',
         'has_date',
         'has_server',
+        'http2',
         'length',
         'lines',
         'plain',
@@ -73,6 +74,8 @@ class ResponseHead:
     has_server: bool
     # The application asked for the connection to be closed.
     close: bool
+    # What `http2_rules.response_fields` made of it, None at first.
+    http2: Fields | None
     # Nothing above is out of the ordinary: the defaults are wanted, a body may follow, the connection stays.
     plain: bool
 
@@ -158,7 +161,7 @@ def interim_fields(status: int, fields: Iterable[Field]) -> Fields:
         raise InvalidResponse(f'status {status} is not that of an interim response')
     checked = [check_field(field) for field in fields]
     # RFC 9110 8.6: no Content-Length with 1xx.
-    unwanted = _CONNECTION_FIELDS | {b'content-length'}
+    unwanted = CONNECTION_FIELDS | {b'content-length'}
     return [field for field in checked if field[0].lower() not in unwanted]
 
 
@@ -187,7 +190,7 @@ def _check(key: object, status: int, fields: Sequence[Field], reason: bytes = b'
     head = ResponseHead()
     head.status = status
     head.reason = reason or usual_reason(status)
-    head.length = None
+    head.length = head.http2 = None
     head.fields = []
     head.close = head.event_stream = head.has_date = head.has_server = False
     keep = True
@@ -199,7 +202,7 @@ def _check(key: object, status: int, fields: Sequence[Field], reason: bytes = b'
         elif low == b'upgrade' and status == 426:
             # RFC 9110 15.5.22: it has to say what to; 7.8: and is named in Connection.
             head.fields += [(name, value), (b'connection', low)]
-        elif low in _CONNECTION_FIELDS:
+        elif low in CONNECTION_FIELDS:
             _take_connection_field(head, low, value.lower())
         else:
             head.event_stream = head.event_stream or (low == b'content-type' and value.startswith(b'text/event-stream'))

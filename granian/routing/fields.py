@@ -41,6 +41,7 @@ def _with_fields(response: ResponseHead, extra: Sequence[Field]) -> ResponseHead
     for name in ResponseHead.__slots__:
         setattr(dressed, name, getattr(response, name))
     names = {name for name, _ in added}
+    dressed.http2 = None
     dressed.fields = [*response.fields, *added]
     dressed.lines = response.lines + b''.join([b'%b: %b\r\n' % field for field in added])
     dressed.has_date = response.has_date or b'date' in names
