@@ -52,3 +52,32 @@ class Http2Limits:
     adaptive_window: bool
     # Body bytes of a response that wait for flow control before the application waits.
     send_buffer_bytes_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeflateSettings:
+    """How permessage-deflate is agreed on and done (RFC 7692). Windows are given as zlib's bits, 9 to 15."""
+
+    # zlib's: 1 (fast) to 9 (small), and 1 to 9 for the memory it may take besides the window.
+    level: int
+    memory_level: int
+    # At most: of what we send, and of what we let clients send where they can be told.
+    server_window_bits: int
+    client_window_bits: int
+    # Whether a message may refer to those before it: smaller messages, but a window of memory held for each session.
+    server_takeover: bool
+    client_takeover: bool
+    # Messages of fewer bytes are sent as they are.
+    message_bytes_min: int
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketLimits:
+    """Bounds on one WebSocket session. Sizes in bytes."""
+
+    # Over this: 1009, then close.
+    frame_bytes_max: int
+    # The same, of all frames of a message together, and of what it inflates to.
+    message_bytes_max: int
+    # None: no compression.
+    deflate: DeflateSettings | None
