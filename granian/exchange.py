@@ -21,14 +21,25 @@ _TOO_LARGE = response_head(413, [(b'content-type', b'text/plain; charset=utf-8')
 
 
 class ConnectionInfo:
-    """Who talks to whom. Addresses are (host, port), or (path, None) for a Unix socket's server side."""
+    """Who talks to whom, as an exchange tells it: behind a trusted proxy, that is the client and what it asked.
 
-    __slots__ = ('client', 'scheme', 'server')
+    Addresses are (host, port), or (path, None) for a Unix socket's server side. Never changed once it is shared.
+    """
 
-    def __init__(self, client: tuple[str, int] | None, server: tuple[str, int | None] | None, scheme: str) -> None:
+    __slots__ = ('client', 'prefix', 'scheme', 'server')
+
+    def __init__(
+        self,
+        client: tuple[str, int] | None,
+        server: tuple[str, int | None] | None,
+        scheme: str,
+        prefix: str = '',
+    ) -> None:
         self.client = client
         self.server = server
         self.scheme = scheme
+        # What a proxy took off the path: ASGI and WSGI applications are told of it as a part of their root path.
+        self.prefix = prefix
 
 
 class Terms:
@@ -100,13 +111,15 @@ class Exchange:
 
     __slots__ = (
         '_chunks', '_engine', '_room', '_stream', '_told_continue', '_waiters',
-        'body_ended', 'carrier', 'done', 'gone', 'head', 'lost', 'started', 'started_at_s', 'status', 'terms', 'trailers',
+        'body_ended', 'carrier', 'done', 'gone', 'head', 'info', 'lost', 'started', 'started_at_s', 'status', 'terms', 'trailers',
     )  # fmt: skip
 
     def __init__(
         self, carrier: Carrier, engine: Engine, stream: int, head: RequestHead, body: bytes, *, body_ended: bool
     ) -> None:
         self.carrier = carrier
+        # Who asks: the connection's peer, unless a trusted proxy says otherwise.
+        self.info = carrier.info
         self._engine = engine
         self._stream = stream
         self.head = head

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from granian.adapters import asgi_files
 from granian.errors import ClientDisconnected, FlowError, InvalidResponse
@@ -83,8 +84,8 @@ class _Call:
         adapter = self._adapter
         exchange = self._exchange
         head = exchange.head
-        info = exchange.carrier.info
-        return {
+        info = exchange.info
+        scope = {
             'asgi': VERSIONS,
             'extensions': adapter.extensions,
             'type': 'http',
@@ -101,6 +102,7 @@ class _Call:
             'root_path': adapter.root_path,
             'state': adapter.state.copy(),
         }
+        return scope if not info.prefix else below_prefix(scope, info.prefix)
 
     def _log_failure(self, exc: BaseException) -> None:
         if self._exchange.gone and _stems_from_disconnect(exc):
@@ -255,6 +257,14 @@ class _Call:
         if self._state is HEAD:
             return FlowError('ASGI flow error: Response not started')
         return FlowError('ASGI flow error: Response already started')
+
+
+def below_prefix(scope: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """The scope, with what a proxy took off the path put back: a root path is part of it."""
+    scope['root_path'] = prefix + scope['root_path']
+    scope['path'] = prefix + scope['path']
+    scope['raw_path'] = quote(prefix).encode('ascii') + scope['raw_path']
+    return scope
 
 
 def _as_bytes(value: Any) -> bytes:

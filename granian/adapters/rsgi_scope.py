@@ -96,18 +96,18 @@ class Scope:
     @property
     def server(self) -> str:
         """`address:port`, or the path of a Unix socket."""
-        server = self._exchange.carrier.info.server
+        server = self._exchange.info.server
         return '' if server is None else _address(*server)
 
     @property
     def client(self) -> str:
         """`address:port`, '' on a Unix socket."""
-        client = self._exchange.carrier.info.client
+        client = self._exchange.info.client
         return '' if client is None else _address(*client)
 
     @property
     def scheme(self) -> str:
-        return self._exchange.carrier.info.scheme
+        return self._exchange.info.scheme
 
     @property
     def method(self) -> str:

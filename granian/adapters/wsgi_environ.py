@@ -44,7 +44,7 @@ class Environs:
     def environ(self, exchange: Exchange, body: Any) -> dict[str, Any] | None:
         """The environ of a request whose body is the file `body`; None where it lies outside of `script_name`."""
         head = exchange.head
-        info = exchange.carrier.info
+        info = exchange.info
         path = head.path
         if not path.isascii():
             path = unquote_to_bytes(head.raw_path).decode('latin-1')
@@ -70,8 +70,12 @@ class Environs:
         """All that is the same for every request with the fields of `model`, but for one; kept when it is seen again."""
         environ = (self._bases.recent.get(info.server) or self._base(info)).copy()
         if info.client is not None:
-            environ['REMOTE_ADDR'] = info.client[0]
-            environ['REMOTE_PORT'] = str(info.client[1])
+            environ['REMOTE_ADDR'], port = info.client
+            if port:
+                # A proxy need not say it.
+                environ['REMOTE_PORT'] = str(port)
+        if info.prefix:
+            environ['SCRIPT_NAME'] = info.prefix.encode().decode('latin-1') + self._script_name
         environ['wsgi.url_scheme'] = info.scheme
         environ['SERVER_PROTOCOL'] = PROTOCOLS[head.version]
         count = len(environ) + len(head.fields)

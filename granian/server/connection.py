@@ -9,7 +9,7 @@ import struct
 from time import perf_counter
 from typing import TYPE_CHECKING, cast
 
-from granian.exchange import ConnectionInfo, Exchange
+from granian.exchange import Exchange
 from granian.server.deadlines import NEVER
 from granian.server.passage import AVAILABLE, Passage, unsent_bytes
 from granian.server.tasks import start_now
@@ -63,7 +63,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast('asyncio.Transport', transport)
-        self.info = ConnectionInfo(_client(transport), self.service.address, self.service.scheme)
+        self.info = self.service.info_of(transport)
         self.service.connections.add(self)
         self._arm(self.service.timeouts.head_s)
         if self.service.draining:
@@ -214,9 +214,10 @@ class Connection(asyncio.Protocol):
     def _log_access(self, exchange: Exchange) -> None:
         log = self.service.access_log
         assert log is not None
-        peer = self.info.client[0] if self.info.client else ''
+        info = exchange.info
+        peer = info.client[0] if info.client else ''
         duration_s = perf_counter() - exchange.started_at_s
-        log.request(peer, self.info.scheme, exchange.head, exchange.status or NO_ANSWER, duration_s)
+        log.request(peer, info.scheme, exchange.head, exchange.status or NO_ANSWER, duration_s)
 
     # ── input and output ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -367,8 +368,3 @@ class Connection(asyncio.Protocol):
             self.engine.drain()
         elif not (self._lingering or self.blocked):
             self._time_phase()
-
-
-def _client(transport: asyncio.BaseTransport) -> tuple[str, int] | None:
-    peer = transport.get_extra_info('peername')
-    return (peer[0], peer[1]) if isinstance(peer, tuple) else None

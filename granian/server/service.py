@@ -6,6 +6,7 @@ import math
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol
 
+from granian.exchange import ConnectionInfo
 from granian.protocol.contract import ResponseDefaults
 from granian.server.deadlines import DeadlineWheel
 
@@ -108,3 +109,9 @@ class Service:
         self.context = shared.context
         self.keep = shared.keep
         self.connection_closed = shared.check_idle
+
+    def info_of(self, transport: asyncio.BaseTransport) -> ConnectionInfo:
+        """Who is at the other end."""
+        peer = transport.get_extra_info('peername')
+        client = (peer[0], peer[1]) if isinstance(peer, tuple) else None
+        return ConnectionInfo(client, self.address, self.scheme)
