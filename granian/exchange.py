@@ -98,8 +98,21 @@ class Carrier(Protocol):
     def asked_for_body(self) -> None:
         """The client is told to send the body it held back: its time begins to run."""
 
+    def upgraded(self, exchange: Exchange) -> None:
+        """It goes on in another protocol, perhaps for days."""
+
     def completed(self, exchange: Exchange) -> None:
         """The response is whole, or cut."""
+
+
+class Successor(Protocol):
+    """Who goes on with an exchange that was upgraded. Called from within the carrier's reading and writing."""
+
+    def on_bytes(self, data: bytes) -> bool:
+        """Bytes from the client. True: taken. False: kept, and `exchange.took` follows; meanwhile few more come."""
+
+    def on_change(self) -> None:
+        """Something else happened: it is `gone` or `lost`, or its carrier is not `blocked` any more."""
 
 
 class Exchange:
@@ -111,7 +124,8 @@ class Exchange:
 
     __slots__ = (
         '_chunks', '_engine', '_room', '_stream', '_told_continue', '_waiters',
-        'body_ended', 'carrier', 'done', 'gone', 'head', 'info', 'lost', 'started', 'started_at_s', 'status', 'terms', 'trailers',
+        'body_ended', 'carrier', 'done', 'gone', 'head', 'info', 'lost', 'started', 'started_at_s', 'status', 'successor',
+        'terms', 'trailers',
     )  # fmt: skip
 
     def __init__(
@@ -139,6 +153,8 @@ class Exchange:
         self._told_continue = False
         self._waiters: list[asyncio.Future[None]] = []
         self.terms: Terms | None = None
+        # Not None: it was upgraded.
+        self.successor: Successor | None = None
         # Body bytes that may still come, where the head does not say how many will.
         self._room: int | None = None
 
@@ -267,6 +283,27 @@ class Exchange:
         self._engine.inform(self._stream, status, fields)
         self.carrier.flush()
 
+    def upgrade(self, response: ResponseHead, successor: Successor) -> None:
+        """Go over to bytes both ways: out by `put`, `write` and `finish`, in by the successor.
+
+        `response` comes from `responses.upgrade_head`. FlowError where the client has not asked for it.
+        """
+        self._check_open()
+        if self.terms is not None and self.terms.dress is not None:
+            response = self.terms.dress(response)
+        self._engine.upgrade(self._stream, response)
+        self.started = True
+        # RFC 8441 5: over HTTP/2 it is an ordinary success.
+        self.status = 200 if self.head.version == '2' else response.status
+        self.body_ended = False
+        self.successor = successor
+        self.carrier.upgraded(self)
+
+    def took(self, count: int) -> None:
+        """Bytes that the successor has kept are dealt with."""
+        self._engine.took(self._stream, count)
+        self.carrier.made_room()
+
     def fail(self) -> None:
         """The application failed: 500 if nothing was sent yet, else cut the response so that the client can tell."""
         if self.done or self.lost:
@@ -309,6 +346,10 @@ class Exchange:
     # ── what its connection tells it ─────────────────────────────────────────────────────────────────────────────
 
     def tell_body(self, data: bytes) -> None:
+        if self.successor is not None:
+            if self.successor.on_bytes(data):
+                self._engine.took(self._stream, len(data))
+            return
         if self._room is not None:
             self._room -= len(data)
             if self._room < 0:
@@ -334,6 +375,8 @@ class Exchange:
             for waiter in waiters:
                 if not waiter.done():
                     waiter.set_result(None)
+        if self.successor is not None:
+            self.successor.on_change()
 
     def _check_open(self) -> None:
         if self.lost:

@@ -138,6 +138,14 @@ class Engine(Protocol):
     def inform(self, stream: int, status: int, fields: Sequence[Field] = ()) -> None:
         """An interim response: 100, 103. Left out where the client would not understand it (HTTP/1.0)."""
 
+    def upgrade(self, stream: int, response: ResponseHead) -> None:
+        """Go over to bytes both ways, with a head of `responses.upgrade_head`: 101, or 200 to an extended CONNECT.
+
+        After it `on_body` brings what the client sends, `paused` and `took` as for bodies; `write` sends; `finish` ends it,
+        and on HTTP/1 the connection with it. `phase` is 'busy'. FlowError where the client asked for no such thing, or its
+        request has a body.
+        """
+
     def abort(self, stream: int) -> None:
         """Cut the response so that the client can tell it is not whole."""
 

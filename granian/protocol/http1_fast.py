@@ -31,7 +31,7 @@ JOIN_BYTES_MAX = 16 * 1024
 PIPELINE_BYTES_MAX = 16 * 1024
 
 # What the client still has to send of the current request …
-HEAD, LENGTH, CHUNKS, WHOLE = 'head', 'length', 'chunks', 'whole'
+HEAD, LENGTH, CHUNKS, WHOLE, BYTES = 'head', 'length', 'chunks', 'whole', 'bytes'
 # … and what we still have to send of its response.
 NOTHING, ALL, REST = 'nothing', 'all', 'rest'
 
@@ -170,6 +170,9 @@ class Http1Fast:
             self._pos += len(body)
             self._body_left -= len(body)
             return body, self._body_left == 0, []
+        if self._reading is BYTES:
+            self._pos = len(self._data)
+            return self._data[start:], False, []
         chunks = self._chunks
         assert chunks is not None
         body, self._pos = chunks.decode(self._data, start)
@@ -415,6 +418,19 @@ class Http1Fast:
         lines = field_lines(interim_fields(status, fields))
         if self._head.version != '1.0':
             self.output.append(b'%b%b\r\n' % (status_line(status), lines))
+
+    def upgrade(self, stream: int, response: ResponseHead) -> None:
+        self._check_owed(ALL, stream)
+        if not self._head.upgrade or self._head.content_length:
+            raise FlowError('no upgrade was asked for, or by a request with a body')
+        self._reading = BYTES
+        self._owed = REST
+        # Closing ends it.
+        self._response_left = None
+        self._silent = self.paused = False
+        self._close = True
+        self.pending = not self._receiving and self._pos < len(self._data)
+        self.output.append(b'%b%b' % (response.lines, self._head_end(response)))
 
     def abort(self, stream: int) -> None:
         if stream == self.stream and self._owed is not NOTHING:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from granian.protocol.responses import ResponseHead
 
 # How the end of a response is told.
-SILENT, MEASURED, CHUNKS, UNTIL_CLOSE = 'silent', 'measured', 'chunks', 'until close'
+SILENT, MEASURED, CHUNKS, UNTIL_CLOSE, BYTES = 'silent', 'measured', 'chunks', 'until close', 'bytes'
 # Pipelined requests held while one is being served.
 PIPELINE_BYTES_MAX = 16 * 1024
 
@@ -77,7 +77,11 @@ class Http1H11:
 
     @property
     def _owes_rest(self) -> bool:
-        return self._writer.our_state is h11.SEND_BODY
+        return self._writer.our_state is h11.SEND_BODY or self._framing is BYTES
+
+    @property
+    def _ends_by_closing(self) -> bool:
+        return self._owes_rest and self._framing in (UNTIL_CLOSE, BYTES)
 
     # ── bytes in ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -156,6 +160,9 @@ class Http1H11:
     def _read_body(self) -> tuple[bytes, bool, Fields]:
         """What the input holds of the body, whether that was the end of it, and its trailers. Raises Refusal."""
         start = self._pos
+        if self._framing is BYTES:
+            self._pos = len(self._data)
+            return self._data[start:], False, []
         if self._gate is None:
             data = self._data[start : start + self._body_left]
             self._pos += len(data)
@@ -227,7 +234,7 @@ class Http1H11:
         if self._owes_all:
             self.output.append(refusal_response(refusal, self.defaults, to_head=self._head.method == 'HEAD'))
         # A body that ends by closing would look whole.
-        self.broken = self._owes_rest and self._framing is UNTIL_CLOSE
+        self.broken = self._ends_by_closing
         self._cut()
         if began:
             self.events.on_gone(self.stream, refusal.reason, status)
@@ -349,6 +356,9 @@ class Http1H11:
         self._check(self._owes_rest, stream, 'response not started or already finished')
         if self._framing is SILENT or not data:
             return
+        if self._framing is BYTES:
+            self.output.append(data)
+            return
         try:
             self._send(h11.Data(data=data))
         except h11.LocalProtocolError as error:
@@ -359,6 +369,8 @@ class Http1H11:
         self._check(self._owes_rest, stream, 'response not started or already finished')
         if self._framing is SILENT or self._framing is CHUNKS:
             return False
+        if self._framing is BYTES:
+            return True
         try:
             # h11 asks the data for nothing but its length. What it would send is left to the caller.
             self._writer.send_with_data_passthrough(h11.Data(data=range(count)))  # type: ignore[arg-type]
@@ -369,6 +381,9 @@ class Http1H11:
 
     def finish(self, stream: int, trailers: Iterable[Field] = ()) -> None:
         self._check(self._owes_rest, stream, 'response not started or already finished')
+        if self._framing is BYTES:
+            self._cut()
+            return
         headers = trailer_fields(trailers) if self._framing is CHUNKS else []
         try:
             self._send(h11.EndOfMessage(headers=headers))
@@ -392,12 +407,26 @@ class Http1H11:
         if self._head.version != '1.0':
             self._send(h11.InformationalResponse(status_code=status, headers=headers, reason=usual_reason(status)))
 
+    def upgrade(self, stream: int, response: ResponseHead) -> None:
+        self._check(self._owes_all, stream, 'response already started')
+        if not self._head.upgrade or self._head.content_length:
+            raise FlowError('no upgrade was asked for, or by a request with a body')
+        # h11 checks that the client proposed it.
+        said = [plain_field(line) for line in response.lines.splitlines()[1:]]
+        headers = [*said, *self._default_fields(response)]
+        self._send(h11.InformationalResponse(status_code=101, headers=headers, reason=response.reason))
+        self._framing = BYTES
+        self._whole = self.paused = False
+        self.pending = not self._receiving and self._pos < len(self._data)
+
     def abort(self, stream: int) -> None:
         if stream == self.stream and (self._owes_all or self._owes_rest):
-            self.broken = self._owes_rest and self._framing is UNTIL_CLOSE
+            self.broken = self._ends_by_closing
             self._cut()
 
     def _cut(self) -> None:
+        if self._framing is BYTES:
+            self._framing = SILENT
         if self._writer.our_state is not h11.ERROR:
             self._writer.send_failed()
         self.closing = True

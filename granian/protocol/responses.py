@@ -103,6 +103,27 @@ def response_head(status: int, fields: Sequence[Field], reason: bytes = b'') -> 
     return _remembered.recall(key) or _check(key, status, fields)
 
 
+def upgrade_head(protocol: bytes, fields: Sequence[Field]) -> ResponseHead:
+    """The checked head of a change to that protocol: 101 and its lines; HTTP/2 takes the fields alone. Raises InvalidResponse."""
+    head = ResponseHead()
+    head.status = 101
+    head.reason = usual_reason(101)
+    head.length = None
+    head.bodiless = True
+    head.close = head.event_stream = head.plain = False
+    # RFC 9110 8.6: no Content-Length with 1xx.
+    unwanted = _CONNECTION_FIELDS | {b'content-length'}
+    head.fields = [field for field in map(check_field, fields) if field[0].lower() not in unwanted]
+    names = {name.lower() for name, _ in head.fields}
+    head.has_date = b'date' in names
+    head.has_server = b'server' in names
+    # RFC 9110 7.8
+    change = check_field((b'upgrade', protocol))
+    lines = [b'%b: %b\r\n' % field for field in [(b'connection', b'upgrade'), change, *head.fields]]
+    head.lines = status_line(101) + b''.join(lines)
+    return head
+
+
 def _head_with_reason(status: int, fields: Sequence[Field], reason: bytes) -> ResponseHead:
     if reason == usual_reason(status):
         return response_head(status, fields)

@@ -197,13 +197,24 @@ class Connection(asyncio.Protocol):
         if not self._inside:
             self._settle()
 
+    def upgraded(self, exchange: Exchange) -> None:
+        # Its place is free for others: it mostly waits.
+        self.service.gate.left()
+        if self.service.access_log is not None:
+            self._log_access(exchange)
+        if not self._inside:
+            if self.engine.pending:
+                self._later(self._resume)
+            self._settle()
+
     def completed(self, exchange: Exchange) -> None:
         service = self.service
         self._exchange = None
         self._terms = exchange.terms
-        service.gate.left()
-        if service.access_log is not None:
-            self._log_access(exchange)
+        if exchange.successor is None:
+            service.gate.left()
+            if service.access_log is not None:
+                self._log_access(exchange)
         if not self._inside:
             if self.engine.pending:
                 self._later(self._resume)

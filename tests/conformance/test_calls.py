@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from granian.errors import FlowError
-from granian.protocol.responses import response_head
+from granian.protocol.responses import response_head, upgrade_head
 from tests.conformance.differential import plain
 from tests.conformance.tables.bodies import chunked, post
 from tests.conformance.tables.heads import head
@@ -20,6 +20,9 @@ REQUESTS = [
     head(b'GET / HTTP/1.0'),
     head(b'GET / HTTP/1.0', b'Connection: keep-alive'),
     head(b'GET / HTTP/1.1', b'Connection: close'),
+    head(b'GET / HTTP/1.1', b'Connection: upgrade', b'Upgrade: echo'),
+    head(b'GET / HTTP/1.1', b'Connection: upgrade', b'Upgrade: echo') + b'behind',
+    post(b'Content-Length: 5', b'Connection: upgrade', b'Upgrade: echo', body=b'hello'),
     post(b'Content-Length: 5', body=b'hello'),
     post(b'Content-Length: 20', body=b'x' * 20),
     post(b'Content-Length: 5', b'Expect: 100-continue'),
@@ -42,6 +45,7 @@ RESPONSES = [
         (200, [(b'connection', b'close'), (b'date', b'x')]),
     )
 ]
+UPGRADE = upgrade_head(b'echo', [(b'x', b'y')])
 responses = st.sampled_from(RESPONSES)
 bodies = st.sampled_from([b'', b'a', b'ab', b'abc'])
 # 0: the stream at hand, -1: the one before it.
@@ -53,6 +57,7 @@ calls = st.one_of(
     st.tuples(st.just('respond'), stream, responses, bodies),
     st.tuples(st.just('start'), stream, responses),
     st.tuples(st.just('write'), stream, bodies),
+    st.tuples(st.just('upgrade'), stream, st.just(UPGRADE)),
     st.tuples(st.just('finish'), stream),
     st.tuples(st.just('finish'), stream, st.just([(b'x', b'y')])),
     st.tuples(st.just('inform'), stream, st.sampled_from([100, 103, 200])),
@@ -71,7 +76,10 @@ def perform(talk, call):
     if name not in ('receive', 'receive_eof', 'drain', 'refuse'):
         arguments[0] += len(talk.requests)
     try:
-        getattr(engine, name)(*arguments)
+        if name == 'upgrade' and talk.requests and arguments[0] == len(talk.requests):
+            talk.upgrade((b'x', b'y'))
+        else:
+            getattr(engine, name)(*arguments)
         error = None
     except FlowError as flow:
         error = type(flow)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from granian.errors import FlowError
 from granian.protocol.contract import ResponseDefaults
 from granian.protocol.http1_fast import Http1Fast
 from granian.protocol.http1_h11 import Http1H11
 from granian.protocol.limits import Http1Limits
-from granian.protocol.responses import response_head
+from granian.protocol.responses import response_head, upgrade_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from granian.protocol.contract import Fields, Refusal, RequestHead
+    from granian.protocol.contract import Field, Fields, Refusal, RequestHead
 
 HTTP1_ENGINES = {'fast': Http1Fast, 'h11': Http1H11}
 LIMITS = Http1Limits(
@@ -193,6 +194,18 @@ class Conversation:
             self.engine.took(seen.stream, len(seen.body))
             self.reply(self, seen)
 
+    def upgrade(self, *fields: Field, protocol: bytes = b'echo') -> Seen:
+        """Let the request at hand change to bytes both ways. What follows is written down as its body."""
+        seen = self.requests[-1]
+        # The engine may go on with what is behind the head from within.
+        replied, whole, seen.replied, seen.whole = seen.replied, seen.whole, True, False
+        try:
+            self.engine.upgrade(seen.stream, upgrade_head(protocol, fields))
+        except FlowError:
+            seen.replied, seen.whole = replied, whole
+            raise
+        return seen
+
     def outcome(self) -> tuple[Any, ...]:
         """What must not depend on the engine, nor on how the input was split."""
         served = [seen.summary() for seen in self.requests if seen.replied]
@@ -226,12 +239,16 @@ def read_responses(wire: bytes, methods: Iterable[str], *, closed: bool) -> list
     while wire:
         interim: list[tuple[int, Fields]] = []
         status, fields, wire = _read_head(wire)
-        while status < 200:
+        while status < 200 and status != 101:
             interim.append((status, fields))
             if not wire:
                 return responses
             status, fields, wire = _read_head(wire)
         response = Response(status, fields, b'', 'none', [], interim)
+        if status == 101:
+            # What follows are bytes of another protocol.
+            response.framing, response.body, response.whole = 'close', wire, closed
+            return [*responses, response]
         wire = _read_body(response, waiting.pop(0) if waiting else 'GET', wire, closed=closed)
         responses.append(response)
     return responses
