@@ -108,11 +108,11 @@ def upgrade_head(protocol: bytes, fields: Sequence[Field]) -> ResponseHead:
     head = ResponseHead()
     head.status = 101
     head.reason = usual_reason(101)
-    head.length = None
+    head.length = head.http2 = None
     head.bodiless = True
     head.close = head.event_stream = head.plain = False
     # RFC 9110 8.6: no Content-Length with 1xx.
-    unwanted = _CONNECTION_FIELDS | {b'content-length'}
+    unwanted = CONNECTION_FIELDS | {b'content-length'}
     head.fields = [field for field in map(check_field, fields) if field[0].lower() not in unwanted]
     names = {name.lower() for name, _ in head.fields}
     head.has_date = b'date' in names
