@@ -190,8 +190,8 @@ class MultiplexedEngine(Engine, Protocol):
     def ping(self) -> None:
         """Ask for a sign of life."""
 
-    def unsent(self, stream: int) -> int:
-        """Body bytes of a stream that wait; 0 for one that is over."""
+    def flow(self, stream: int) -> tuple[int, int]:
+        """Body bytes of a stream that were put out so far, and those that wait; (0, 0) for one that is over."""
 
     def take_over(self, head: RequestHead, settings: bytes) -> None:
         """Go on from an HTTP/1.1 request that asked for `h2c` (RFC 7540 3.2): it is stream 1, whole, and begins here.

@@ -1,21 +1,19 @@
-"""One accepted transport and its engine, from accept to close."""
+"""A connection of HTTP/1: one exchange at a time."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import socket
-import struct
 from time import perf_counter
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from granian.exchange import Exchange
 from granian.server.deadlines import NEVER
 from granian.server.passage import AVAILABLE, Passage, unsent_bytes
 from granian.server.tasks import start_now
+from granian.server.wire import LINGER_S, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import asyncio
 
     from granian.exchange import Terms
     from granian.protocol.contract import Fields, Refusal, RequestHead
@@ -25,47 +23,29 @@ logger = logging.getLogger('_granian')
 
 # Pieces of pipelined answers that are written at once where the listener joins them.
 JOIN_PIECES_MAX = 64
-# After an answer that leaves input unread: how long the rest is thrown away, so that a reset does not
-# overtake the answer (RFC 9112 9.6).
-LINGER_S = 2.0
-# Logged where a client left before it was answered, as nginx does.
-NO_ANSWER = 499
-_NO_LINGER = struct.pack('ii', 1, 0)
 
 
-class Connection(asyncio.Protocol):
+class Connection(Wire):
     """Moves bytes between a transport and an engine, exchanges to the application, and time to both."""
 
-    __slots__ = (
-        '_ended', '_exchange', '_held', '_inside', '_lingering', '_paused', '_phase', '_postponed', '_terms', '_transport',
-        '_unsent', 'blocked', 'check_at', 'deadline', 'engine', 'info', 'loop', 'service',
-    )  # fmt: skip
+    __slots__ = ('_exchange', '_held', '_inside', '_phase', '_postponed', '_terms')
 
     def __init__(self, service: Service) -> None:
-        self.service = service
-        self.loop = service.loop
+        super().__init__(service)
         self.engine = service.engine(service.limits, service.defaults, self)
-        self.blocked = False
-        self.deadline = self.check_at = NEVER
         self._exchange: Exchange | None = None
         # Those of the exchange that was answered last: its answer may still be on its way.
         self._terms: Terms | None = None
         # Bytes read while the worker had no room for another exchange.
         self._held = b''
-        self._inside = self._paused = self._lingering = self._postponed = False
-        # The peer has closed its side.
-        self._ended = False
-        self._unsent = 0
+        self._inside = self._postponed = False
         # The engine's phase when it was last looked at.
         self._phase = 'idle'
 
     # ── the transport's calls ────────────────────────────────────────────────────────────────────────────────────
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast('asyncio.Transport', transport)
-        self.info = self.service.info_of(transport)
-        self.service.connections.add(self)
-        self._arm(self.service.timeouts.head_s)
+        self._meet(transport)
         if self.service.draining:
             self.drain()
 
@@ -108,9 +88,7 @@ class Connection(asyncio.Protocol):
             self._exchange.wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.service.connections.discard(self)
-        self.deadline = NEVER
-        self.service.wheel.forget(self)
+        self._part()
         self._held = b''
         exchange = self._exchange
         if exchange is not None:
@@ -171,9 +149,7 @@ class Connection(asyncio.Protocol):
 
     def on_refused(self, refusal: Refusal, request_line: bytes) -> None:
         logger.debug('Request refused: %d %s', refusal.status, refusal.reason)
-        if self.service.access_log is not None:
-            peer = self.info.client[0] if self.info.client else ''
-            self.service.access_log.refused(peer, self.info.scheme, request_line, refusal.status, refusal.reason)
+        self._log_refused(refusal, request_line)
 
     # ── the exchange's calls ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -222,14 +198,6 @@ class Connection(asyncio.Protocol):
         elif not service.pipeline_flush or len(self.engine.output) > JOIN_PIECES_MAX:
             self._write_output()
 
-    def _log_access(self, exchange: Exchange) -> None:
-        log = self.service.access_log
-        assert log is not None
-        info = exchange.info
-        peer = info.client[0] if info.client else ''
-        duration_s = perf_counter() - exchange.started_at_s
-        log.request(peer, info.scheme, exchange.head, exchange.status or NO_ANSWER, duration_s)
-
     # ── input and output ─────────────────────────────────────────────────────────────────────────────────────────
 
     def _settle(self) -> None:
@@ -244,32 +212,6 @@ class Connection(asyncio.Protocol):
             self._pause(engine.paused)
         if not self.blocked:
             self._time_phase()
-
-    def _write_output(self) -> None:
-        output = self.engine.output
-        if not output:
-            return
-        if len(output) == 1:
-            self._transport.write(output[0])
-        elif sum(map(len, output)) <= self.service.join_bytes_max:
-            self._transport.write(b''.join(output))
-        else:
-            self._transport.writelines(output)
-        output.clear()
-
-    def _pause(self, pause: bool) -> None:
-        self._paused = pause
-        if self._transport.is_closing():
-            return
-        if pause:
-            self._transport.pause_reading()
-        else:
-            # An application may have got us here, and asyncio reads on in the context that resumes it.
-            self.service.context.copy().run(self._transport.resume_reading)
-
-    def _later(self, callback: Callable[[], None]) -> None:
-        # Not in the context of the application that got us here: the next request is none of its business.
-        self.loop.call_soon(callback, context=self.service.context.copy())
 
     def _wait_turn(self, data: bytes) -> None:
         self._held += data
@@ -288,49 +230,7 @@ class Connection(asyncio.Protocol):
         data, self._held = self._held, b''
         self.data_received(data)
 
-    def _close(self) -> None:
-        transport = self._transport
-        if transport.is_closing() or self._lingering:
-            return
-        if self.engine.broken:
-            self.cut()
-        elif transport.can_write_eof() and not self._ended:
-            self._linger()
-        else:
-            self._close_transport()
-
-    def _linger(self) -> None:
-        """Throw away what still comes, for a while."""
-        self._lingering = True
-        if self._paused:
-            self._pause(False)
-        try:
-            self._transport.write_eof()
-        except OSError:
-            # The peer has reset the connection, and asyncio has not noticed: it does not read after an end of file.
-            self._transport.abort()
-        else:
-            self._arm(self._write_s() if self.blocked else LINGER_S)
-
-    def _close_transport(self) -> None:
-        """Close once all is sent, for as long as the peer takes it."""
-        self._transport.close()
-        self._unsent = unsent_bytes(self._transport)
-        self._arm(self._write_s())
-
-    def cut(self) -> None:
-        """Close by a reset: the client can tell that what it has is not whole."""
-        sock = self._transport.get_extra_info('socket')
-        if sock is not None and sock.family != getattr(socket, 'AF_UNIX', None):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-        self._transport.abort()
-
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _arm(self, after_s: float) -> None:
-        self.deadline = deadline = self.service.wheel.now + after_s
-        if deadline < self.check_at:
-            self.service.wheel.watch(self)
 
     def _current_terms(self) -> Terms | None:
         return self._terms if self._exchange is None else self._exchange.terms
@@ -365,16 +265,7 @@ class Connection(asyncio.Protocol):
             self.engine.refuse(408, 'head too slow' if self.engine.phase == 'head' else 'body too slow')
             self._settle()
 
-    def _check_write_progress(self) -> None:
-        unsent = unsent_bytes(self._transport)
-        if unsent < self._unsent:
-            self._unsent = unsent
-            self._arm(self._write_s())
-        else:
-            self._transport.abort()
-
     def drain(self) -> None:
-        """Finish what has begun, refuse what is new."""
         if self._exchange is not None:
             self.engine.drain()
         elif not (self._lingering or self.blocked):

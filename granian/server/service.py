@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from granian.exchange import ConnectionInfo
 from granian.protocol.contract import ResponseDefaults
+from granian.server.connection import Connection
 from granian.server.deadlines import DeadlineWheel
 
 if TYPE_CHECKING:
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 
     from granian.exchange import Exchange
     from granian.protocol.contract import Engine, RequestHead
-    from granian.server.connection import Connection
     from granian.server.gate import Gate
     from granian.server.settings import ListenerSettings, Timeouts
+    from granian.server.wire import Wire
 
 
 # Up to this, pieces are joined before they are written: one small copy costs less than a second buffer.
@@ -49,7 +50,7 @@ class Shared:
         self.context = copy_context()
         self.defaults = ResponseDefaults()
         self.wheel = DeadlineWheel(loop, self.defaults)
-        self.connections: set[Connection] = set()
+        self.connections: set[Wire] = set()
         # Applications at work beyond their first step; some go on after their response.
         self.tasks: set[asyncio.Task[None]] = set()
         self._idle: asyncio.Future[None] | None = None
@@ -115,3 +116,7 @@ class Service:
         peer = transport.get_extra_info('peername')
         client = (peer[0], peer[1]) if isinstance(peer, tuple) else None
         return ConnectionInfo(client, self.address, self.scheme)
+
+    def connection(self, alpn: str | None = None) -> asyncio.Protocol:
+        """What speaks with a newly accepted client. `alpn`: what TLS agreed on; None: nothing, or no TLS."""
+        return Connection(self)

@@ -8,12 +8,10 @@ import errno
 import logging
 import socket
 import sys
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from granian.errors import LifespanError
 from granian.observe import access_log
-from granian.server.connection import Connection
 from granian.server.gate import Gate
 from granian.server.mounting import adapter_of, router_of
 from granian.server.service import Service, Shared
@@ -110,16 +108,15 @@ class Serving:
         self._started = 0
 
     async def _listen(self, sock: socket.socket, service: Service, backlog: int) -> None:
-        connection = partial(Connection, service)
         sock.setblocking(False)
         if sock.family == getattr(socket, 'AF_UNIX', None):
             # The file belongs to the supervisor.
             keep: dict[str, Any] = {'cleanup_socket': False} if _cleans_up(self._loop) else {}
-            server = await self._loop.create_unix_server(connection, sock=sock, backlog=backlog, **keep)
+            server = await self._loop.create_unix_server(service.connection, sock=sock, backlog=backlog, **keep)
         else:
             # Accepted sockets inherit it. asyncio sets it only where the socket's `proto` says TCP, which 0 does not.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            server = await self._loop.create_server(connection, sock=sock, backlog=backlog)
+            server = await self._loop.create_server(service.connection, sock=sock, backlog=backlog)
         self._servers.append(server)
         self._services.append(service)
 
@@ -144,7 +141,7 @@ class Serving:
             accepted = _accept_all(sock)
             server.close()
             for taken in accepted:
-                await self._loop.connect_accepted_socket(partial(Connection, service), taken)
+                await self._loop.connect_accepted_socket(service.connection, taken)
         # asyncio makes the connection of a socket it has accepted itself some turns later.
         for _ in range(ACCEPT_TURNS):
             await asyncio.sleep(0)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from granian.server import connection, deadlines
+from granian.server import deadlines, wire
 from tests.helpers.serving import answer, body, one_loop, read_body, start
 
 
@@ -251,7 +251,7 @@ async def drip(client):
 
 @one_loop
 async def test_a_client_that_goes_on_sending_after_its_answer_is_cut(serve, monkeypatch):
-    monkeypatch.setattr(connection, 'LINGER_S', 0.05)
+    monkeypatch.setattr(wire, 'LINGER_S', 0.05)
 
     async def app(scope, receive, send):
         await answer(send, b'enough', status=403)
@@ -266,7 +266,7 @@ async def test_a_client_that_goes_on_sending_after_its_answer_is_cut(serve, monk
 
 @one_loop
 async def test_a_slow_reader_gets_the_whole_answer_to_a_body_nobody_read(serve, monkeypatch):
-    monkeypatch.setattr(connection, 'LINGER_S', 0.05)
+    monkeypatch.setattr(wire, 'LINGER_S', 0.05)
 
     async def app(scope, receive, send):
         await answer(send, bytes(10_000_000), status=403)
