@@ -1,0 +1,217 @@
+"""HPACK by the sections of RFC 7541: examples, faults, table sizes, and streams checked against `hpack`."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from granian.protocol import hpack_huffman
+from granian.protocol.hpack_decoder import TEXTS_MAX, HpackDecoder, HpackError
+from granian.protocol.hpack_encoder import HpackEncoder, literal
+from granian.protocol.hpack_huffman import HuffmanError
+from granian.protocol.hpack_tables import STATIC_FIELDS
+from tests.conformance.http2.hpack_streams import check_decoder, check_encoder
+
+AUTHORITY = (b':authority', b'www.example.com')
+FIRST = [(b':method', b'GET'), (b':scheme', b'http'), (b':path', b'/'), AUTHORITY]
+NO_CACHE = (b'cache-control', b'no-cache')
+CUSTOM = (b'custom-key', b'custom-value')
+THIRD = [(b':method', b'GET'), (b':scheme', b'https'), (b':path', b'/index.html'), AUTHORITY, CUSTOM]
+# RFC 7541 C.3 and C.4: three requests on one connection, without and with Huffman coding.
+PLAIN = [
+    '828684410f7777772e6578616d706c652e636f6d',
+    '828684be58086e6f2d6361636865',
+    '828785bf400a637573746f6d2d6b65790c637573746f6d2d76616c7565',
+]
+CODED = ['828684418cf1e3c2e5f23a6ba0ab90f4ff', '828684be5886a8eb10649cbf', '828785bf408825a849e95ba97d7f8925a849e95bb8e8b4bf']  # fmt: skip
+
+
+@pytest.mark.parametrize('blocks', [PLAIN, CODED], ids=['plain', 'coded'])
+def test_examples_of_requests(blocks):
+    decoder = HpackDecoder()
+    assert [decoder.decode(bytes.fromhex(block)) for block in blocks] == [FIRST, [*FIRST, NO_CACHE], THIRD]
+    assert decoder._bytes == 164
+    assert decoder.decode(b'\xbe\xbf\xc0') == [CUSTOM, NO_CACHE, AUTHORITY]
+
+
+def test_examples_of_responses_with_eviction():
+    # RFC 7541 C.6, with a table of 256 bytes.
+    blocks = [
+        '488264025885aec3771a4b6196d07abe941054d444a8200595040b8166e082a62d1bff6e919d29ad171863c78f0b97c8e9ae82ae43d3',
+        '4883640effc1c0bf',
+        '88c16196d07abe941054d444a8200595040b8166e084a62d1bffc05a839bd9ab77ad94e7821dd7f2e6c7b335dfdfcd5b3960d5af27087f'  # noqa: ISC004
+        '3672c1ab270fb5291f9587316065c003ed4ee5b1063d5007',
+    ]
+    decoder = HpackDecoder(256)
+    first, second, third = [decoder.decode(bytes.fromhex(block)) for block in blocks]
+    assert first[0] == (b':status', b'302')
+    assert second == [(b':status', b'307'), *first[1:]]
+    assert third[-1] == (b'set-cookie', b'foo=ASDJKHQKBZXOQWEOPIUAXQWEOIU; max-age=3600; version=1')
+    assert decoder._bytes == 215
+
+
+FAULTS = {
+    'index 0 (6.1)': '80',
+    'index beyond the static table, empty dynamic table (2.3.3)': 'be',
+    'long index beyond the tables (2.3.3)': 'ff00',
+    'name of an index beyond the tables (6.2.1)': '7e0161',
+    'name of an index beyond the tables, not indexed (6.2.2)': '0f700161',
+    'name of an index beyond the tables, never indexed (6.2.3)': '1f700161',
+    'size over the setting (6.3)': '3fe21f',
+    'size after a field (4.2)': '8220',
+    'size after a literal (4.2)': '000161016220',
+    'integer too large (5.1)': 'ffffffffff0f',
+    'integer of many bytes that add nothing (5.1)': 'ff808080808000',
+    'string length too large (5.1)': '007fffffffff0f',
+    'string longer than the block (5.2)': '000561',
+    'coded string longer than the block (5.2)': '00858c',
+    'EOS in a string (5.2)': '0084ffffffff0161',
+    'EOS before more text (5.2)': '0085fffffffcff0161',
+    'padding longer than seven bits (5.2)': '00821fff0161',
+    'padding of a whole byte (5.2)': '0081ff0161',
+    'padding of zeros (5.2)': '0081180161',
+    'ends within an index': 'ff',
+    'ends within a literal': '40',
+    'ends after a name': '000161',
+    'ends within a length': '007f',
+    'ends within a size': '3f',
+}
+
+
+@pytest.mark.parametrize('block', FAULTS.values(), ids=FAULTS)
+def test_faulty_block(block):
+    with pytest.raises(HpackError):
+        HpackDecoder().decode(bytes.fromhex(block))
+
+
+@pytest.mark.parametrize('at', range(1, 60))
+def test_a_block_cut_off_within_a_field_is_faulty(at):
+    block = bytes.fromhex(CODED[0] + '408825a849e95ba97d7f8925a849e95bb8e8b4bf')
+    whole = {1, 2, 3, len(bytes.fromhex(CODED[0])), len(block)}
+    if at < len(block) and at not in whole:
+        with pytest.raises(HpackError):
+            HpackDecoder().decode(block[:at])
+
+
+def test_an_entry_larger_than_the_table_empties_it():
+    decoder = HpackDecoder(64)
+    decoder.decode(b'\x40\x01a\x01b')
+    assert decoder.decode(b'\x40\x01a\x21' + b'x' * 33) == [(b'a', b'x' * 33)]
+    with pytest.raises(HpackError):
+        decoder.decode(b'\xbe')
+
+
+def test_the_name_of_an_entry_that_is_evicted_by_its_use():
+    # RFC 7541 4.4
+    decoder = HpackDecoder(40)
+    decoder.decode(b'\x40\x01a\x01b')
+    assert decoder.decode(b'\x7e\x02cd') == [(b'a', b'cd')]
+    assert decoder.decode(b'\xbe') == [(b'a', b'cd')]
+
+
+def test_sizes_that_shrink_and_grow():
+    decoder = HpackDecoder()
+    decoder.decode(b'\x40\x01a\x01b\x40\x01c\x01d')
+    # RFC 7541 6.3: several before the first field.
+    assert decoder.decode(b'\x3f\x03\x3f\xe1\x1f\xbe') == [(b'c', b'd')]
+    with pytest.raises(HpackError):
+        decoder.decode(b'\xbf')
+    assert decoder.decode(b'\x20') == []
+    with pytest.raises(HpackError):
+        decoder.decode(b'\xbe')
+
+
+def test_a_block_means_the_same_until_the_table_changes():
+    decoder = HpackDecoder()
+    changes = decoder.changes
+    decoder.decode(b'\x82\x00\x01a\x01b\x10\x01a\x01b')
+    assert decoder.changes == changes
+    decoder.decode(b'\x40\x01a\x01b')
+    assert decoder.changes > changes
+    changes = decoder.changes
+    decoder.decode(b'\x20')
+    assert decoder.changes > changes
+
+
+def test_remembered_texts_are_bounded_and_not_shared():
+    decoder = HpackDecoder()
+    coded = [hpack_huffman.encode(b'secret-%d' % number) for number in range(3 * TEXTS_MAX)]
+    for text in coded:
+        decoder.decode(b'\x00\x01a%c%b' % (128 | len(text), text))
+    assert 0 < len(decoder._texts) <= TEXTS_MAX
+    assert not HpackDecoder()._texts
+    long = hpack_huffman.encode(b'secret' * 20)
+    decoder.decode(b'\x00\x01a%c%b' % (128 | len(long), long))
+    assert long not in decoder._texts
+
+
+@given(st.binary(max_size=80))
+def test_huffman_both_ways(text):
+    assert hpack_huffman.decode(hpack_huffman.encode(text)) == text
+
+
+@given(st.binary(max_size=40))
+def test_huffman_takes_nothing_that_it_would_not_make(data):
+    try:
+        text = hpack_huffman.decode(data)
+    except HuffmanError:
+        return
+    assert hpack_huffman.encode(text) == data
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_decoded_or_faulty(block):
+    decoder = HpackDecoder()
+    try:
+        decoder.decode(block)
+    except HpackError:
+        return
+    entries = len(decoder._table) - len(STATIC_FIELDS)
+    sizes = [len(name) + len(value) + 32 for name, value in decoder._table[:entries]]
+    assert sum(sizes) == decoder._bytes <= 4096
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_decodes_what_hpack_encodes(seed):
+    check_decoder(600, seed)
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_encodes_what_hpack_decodes(seed):
+    check_encoder(600, seed)
+
+
+def test_secrets_are_never_indexed_nor_remembered(remembered):
+    encoder = HpackEncoder()
+    block = encoder.encode([(b'set-cookie', b'secret-1')], learn=True)
+    assert block.startswith(b'\x1f\x28')
+    assert encoder.changes == 0
+    assert 'secret-1' not in remembered()
+    assert HpackDecoder().decode(block) == [(b'set-cookie', b'secret-1')]
+
+
+def test_the_encoder_learns_until_its_table_is_full():
+    encoder, decoder = HpackEncoder(), HpackDecoder()
+    fields = [(b'x-%d' % number, b'v' * 300) for number in range(30)]
+    first = encoder.encode(fields, learn=True)
+    assert decoder.decode(first) == fields
+    changes = encoder.changes
+    second = encoder.encode(fields, learn=True)
+    assert encoder.changes == changes
+    assert len(second) < len(first)
+    assert decoder.decode(second) == fields
+
+
+def test_the_smallest_size_in_between_is_told_too():
+    # RFC 7541 4.2
+    encoder, decoder = HpackEncoder(), HpackDecoder()
+    decoder.decode(encoder.encode([CUSTOM], learn=True))
+    encoder.resize(0)
+    encoder.resize(65536)
+    assert encoder.resized
+    assert encoder.size_update() == bytes.fromhex('203fe11f')
+    assert not encoder.resized
+    encoder.resize(4096)
+    assert not encoder.resized
+    assert encoder.encode([CUSTOM]) == literal(CUSTOM)
