@@ -1,0 +1,42 @@
+"""Masks of WebSocket payloads, taken off in C: by long integers where it is little, byte by byte of the mask where it is much."""
+
+from __future__ import annotations
+
+# Up to this, long integers are faster; they take more than twice as long for 16 KiB.
+INTEGER_BYTES_MAX = 640
+
+_BYTES = bytes(range(256))
+_from_bytes = int.from_bytes
+# For each byte of a mask what becomes of all bytes; made when first needed.
+_tables: dict[int, bytes] = {}
+
+
+def unmasked(data: bytes, mask: bytes) -> bytes | bytearray:
+    """The payload that was masked so, or the mask put onto it (RFC 6455 5.3)."""
+    size = len(data)
+    if size > INTEGER_BYTES_MAX:
+        return _unmasked_in_lanes(data, mask)
+    words = (size + 3) >> 2
+    plain = (_from_bytes(data, 'little') ^ _from_bytes(mask * words, 'little')).to_bytes(words << 2, 'little')
+    return plain[:size] if size & 3 else plain
+
+
+def _unmasked_in_lanes(data: bytes, mask: bytes) -> bytearray:
+    tables = _tables
+    plain = bytearray(data)
+    for lane in range(4):
+        byte = mask[lane]
+        table = tables.get(byte) or _table(byte)
+        plain[lane::4] = plain[lane::4].translate(table)
+    return plain
+
+
+def _table(byte: int) -> bytes:
+    table = _tables[byte] = bytes(unmasked(_BYTES, bytes([byte]) * 4))
+    return table
+
+
+def rotated(mask: bytes, count: int) -> bytes:
+    """The mask of what follows `count` bytes of a payload."""
+    step = count & 3
+    return mask[step:] + mask[:step] if step else mask
