@@ -26,7 +26,7 @@ class ConnectionInfo:
     Addresses are (host, port), or (path, None) for a Unix socket's server side. Never changed once it is shared.
     """
 
-    __slots__ = ('client', 'prefix', 'scheme', 'server')
+    __slots__ = ('client', 'derived', 'prefix', 'scheme', 'server')
 
     def __init__(
         self,
@@ -40,6 +40,14 @@ class ConnectionInfo:
         self.scheme = scheme
         # What a proxy took off the path: ASGI and WSGI applications are told of it as a part of their root path.
         self.prefix = prefix
+        # The claim of a proxy that was heard last on this connection, and what it made of this.
+        self.derived: tuple[object, ConnectionInfo] | None = None
+
+    def seen_as(
+        self, client: tuple[str, int] | None, server: tuple[str, int | None] | None, scheme: str, prefix: str
+    ) -> ConnectionInfo:
+        """The same connection, as a proxy tells it."""
+        return ConnectionInfo(client, server, scheme, prefix)
 
 
 class Terms:

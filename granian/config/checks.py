@@ -58,3 +58,9 @@ def check_logging_file(path: Path) -> None:
         raise ValueError(f'{path} is not JSON: nested too deeply') from None
     if not isinstance(document, dict):
         raise ValueError(f'{path} is not a JSON object')
+
+
+def check_field_value(text: str) -> None:
+    """Refuse what no header field can say."""
+    if re.fullmatch(r'([\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?)?', text) is None:
+        raise ValueError(f'{text!r} is not what a header field may say')

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from granian.config.bind import Bind
 from granian.config.checks import check_access_format, check_logging_file
 from granian.config.mounts import App, Rule, Static, with_own_names
+from granian.config.proxies import USUAL_FIELDS, ForwardedFields, ProxyProtocol, TrustedProxies
 from granian.config.section import COUNT_MAX, SIZE_MAX, WAIT_MAX_S, Section
 from granian.config.server import Server
 from granian.config.settings import MergedSources, is_reading
@@ -65,6 +66,9 @@ class Listener(Section):
         Field(description='Mode of the Unix socket, in octal. Without it: 0o777 less the umask.', examples=['0o660']),
         Flag('--uds-permissions', 'Mode of the Unix socket, in octal with a leading 0'),
     ] = None
+    trusted_proxies: TrustedProxies = ()
+    forwarded_fields: ForwardedFields = USUAL_FIELDS
+    proxy_protocol: ProxyProtocol = False
 
 
 class Http1(Section):

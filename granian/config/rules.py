@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from granian.protocol.forwarded import FORWARDED, X_FORWARDED
+from granian.protocol.trusted import EVERYBODY, UNIX
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -29,6 +32,7 @@ def broken_rules(config: Config) -> Iterator[Breach]:
     yield from _server(config)
     for index, listener in enumerate(config.listeners):
         yield from _listener(f'listeners[{index}]', listener)
+        yield from _proxies(f'listeners[{index}]', listener)
     yield from _same_bind(config)
     for index, app in enumerate(config.apps):
         yield from _app(f'apps[{index}]', app)
@@ -59,6 +63,26 @@ def _listener(key: str, listener: Listener) -> Iterator[Breach]:
     if listener.permissions is not None and listener.bind.kind != 'unix':
         yield Breach(
             f'{key}.permissions', f'only a unix: listener has permissions, not {listener.bind}', (f'{key}.bind',)
+        )
+
+
+def _proxies(key: str, listener: Listener) -> Iterator[Breach]:
+    trusted = set(listener.trusted_proxies)
+    reads = (f'{key}.trusted_proxies',)
+    if listener.proxy_protocol and not trusted:
+        yield Breach(f'{key}.proxy_protocol', 'needs trusted_proxies: nobody else may say who the client is', (*reads,))
+    if listener.bind.kind == 'unix' and trusted and not trusted & {UNIX, EVERYBODY}:
+        yield Breach(
+            f'{key}.trusted_proxies',
+            f"the peers of {listener.bind} have no addresses; add 'unix', or every claim is ignored",
+            (f'{key}.bind',),
+        )
+    if listener.forwarded_fields != X_FORWARDED and not trusted:
+        yield Breach(f'{key}.forwarded_fields', 'needs trusted_proxies: without them nobody is believed', (*reads,))
+    if FORWARDED in listener.forwarded_fields and len(listener.forwarded_fields) > 1:
+        yield Breach(
+            f'{key}.forwarded_fields',
+            "'forwarded' stands alone: a proxy that sets one kind passes on the other as any client wrote it",
         )
 
 

@@ -6,8 +6,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from granian.config.checks import check_field_value
 from granian.config.section import COUNT_MAX, WAIT_MAX_S, Section
-from granian.config.types import CHOICE, AnyPath, DirectoryPath, Duration, FilePaths, Flag, Switch, Text, Whole
+from granian.config.types import (
+    CHOICE,
+    AnyPath,
+    DirectoryPath,
+    Duration,
+    FilePaths,
+    Flag,
+    Switch,
+    Text,
+    Whole,
+    checked_text,
+)
 
 
 class Server(Section):
@@ -97,6 +109,22 @@ class Server(Section):
         ),
         Flag('--pid-file', "Write the supervisor's process id here"),
     ] = None
+    server_header: Annotated[
+        Text,
+        checked_text(check_field_value),
+        Field(
+            description='The field `Server` of responses whose application gives none. Empty: no such field.',
+            examples=['shop'],
+        ),
+    ] = 'granian'
+    date_header: Annotated[
+        Switch,
+        Field(
+            description='Add the field `Date` to responses whose application gives none, as RFC 9110 wants it; a proxy in '
+            'front that does so is a reason to leave it out.',
+            examples=[False],
+        ),
+    ] = True
     respawn_failed_workers: Annotated[
         Switch,
         Field(

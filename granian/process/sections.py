@@ -9,12 +9,12 @@ from granian.config.env_files import variables
 from granian.process import mounts
 from granian.process.sockets import Wanted
 from granian.protocol.limits import Http1Limits
-from granian.server.settings import AccessLogSettings, ListenerSettings, ServingSettings, Timeouts
+from granian.server.settings import AccessLogSettings, ListenerSettings, ProxySettings, ServingSettings, Timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from granian.config.model import Config
+    from granian.config.model import Config, Listener
     from granian.process.sockets import Bound
 
 # Without workers_kill_timeout: what a worker may take beyond graceful_timeout, for its application to shut down.
@@ -96,6 +96,7 @@ def serving(config: Config, bound: Sequence[Bound]) -> ServingSettings:
                 http1_engine=config.http1.engine,
                 http1=limits,
                 pipeline_flush=config.http1.pipeline_flush,
+                proxies=proxies(config.listeners[each.listener]),
             )
             for each in bound
         ),
@@ -109,7 +110,15 @@ def serving(config: Config, bound: Sequence[Bound]) -> ServingSettings:
         graceful_timeout_s=server.graceful_timeout,
         access_log=AccessLogSettings(access.format) if access.enabled else None,
         has_siblings=server.workers > 1,
+        server_header=server.server_header.encode(),
+        date_header=server.date_header,
     )
+
+
+def proxies(listener: Listener) -> ProxySettings | None:
+    if not listener.trusted_proxies:
+        return None
+    return ProxySettings(listener.trusted_proxies, listener.forwarded_fields, listener.proxy_protocol)
 
 
 def exchanges_max(config: Config) -> int:

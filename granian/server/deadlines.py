@@ -34,6 +34,7 @@ class DeadlineWheel:
         self._defaults = defaults
         self._slots: dict[int, set[Timed]] = {}
         self._date_s = 0
+        self.tells_date = True
         self._timer: asyncio.TimerHandle | None = None
         self.now = loop.time()
         self._done = self._slot(self.now)
@@ -90,6 +91,6 @@ class DeadlineWheel:
 
     def _tell_date(self) -> None:
         now_s = int(time.time())
-        if now_s != self._date_s:
+        if now_s != self._date_s and self.tells_date:
             self._date_s = now_s
             self._defaults.tell(formatdate(now_s, usegmt=True).encode())

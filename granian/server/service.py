@@ -7,7 +7,6 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol
 
 from granian.exchange import ConnectionInfo
-from granian.protocol.contract import ResponseDefaults
 from granian.server.connection import Connection
 from granian.server.deadlines import DeadlineWheel
 
@@ -16,16 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from granian.exchange import Exchange
-    from granian.protocol.contract import Engine, RequestHead
+    from granian.protocol.contract import Engine, RequestHead, ResponseDefaults
+    from granian.protocol.proxy_header import Origin
     from granian.server.gate import Gate
     from granian.server.settings import ListenerSettings, Timeouts
-    from granian.server.wire import Wire
 
 
 # Up to this, pieces are joined before they are written: one small copy costs less than a second buffer.
 JOIN_BYTES_MAX = 64 * 1024
 # Loops whose `writelines` neither joins (asyncio before 3.12) nor forgets to call `pause_writing` (asyncio since then).
 GATHERING_LOOPS = ('uvloop', 'winloop')
+# The name by which a transport is asked for the Origin of its connection, where a proxy told of it.
+ORIGIN = 'granian.origin'
 
 
 class AccessLog(Protocol):
@@ -36,11 +37,26 @@ class AccessLog(Protocol):
         """Something was answered that never became a request."""
 
 
+class Open(Protocol):
+    """An accepted connection, from its first byte on."""
+
+    def drain(self) -> None:
+        """Finish what has begun, refuse what is new."""
+
+    def cut(self) -> None:
+        """Close now."""
+
+
 class Shared:
     """What all connections of a worker share."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, timeouts: Timeouts, gate: Gate, access_log: AccessLog | None
+        self,
+        loop: asyncio.AbstractEventLoop,
+        timeouts: Timeouts,
+        gate: Gate,
+        access_log: AccessLog | None,
+        defaults: ResponseDefaults,
     ) -> None:
         self.loop = loop
         self.timeouts = timeouts
@@ -48,9 +64,9 @@ class Shared:
         self.access_log = access_log
         # What each request's context is a copy of.
         self.context = copy_context()
-        self.defaults = ResponseDefaults()
+        self.defaults = defaults
         self.wheel = DeadlineWheel(loop, self.defaults)
-        self.connections: set[Wire] = set()
+        self.connections: set[Open] = set()
         # Applications at work beyond their first step; some go on after their response.
         self.tasks: set[asyncio.Task[None]] = set()
         self._idle: asyncio.Future[None] | None = None
@@ -115,7 +131,10 @@ class Service:
         """Who is at the other end."""
         peer = transport.get_extra_info('peername')
         client = (peer[0], peer[1]) if isinstance(peer, tuple) else None
-        return ConnectionInfo(client, self.address, self.scheme)
+        origin: Origin | None = transport.get_extra_info(ORIGIN)
+        if origin is None:
+            return ConnectionInfo(client, self.address, self.scheme)
+        return ConnectionInfo(client, origin.server or self.address, 'https' if origin.secure else self.scheme)
 
     def connection(self, alpn: str | None = None) -> asyncio.Protocol:
         """What speaks with a newly accepted client. `alpn`: what TLS agreed on; None: nothing, or no TLS."""

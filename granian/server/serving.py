@@ -12,15 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from granian.errors import LifespanError
 from granian.observe import access_log
+from granian.protocol.contract import ResponseDefaults
+from granian.protocol.trusted import TrustedPeers
+from granian.server.forwarding import behind
 from granian.server.gate import Gate
 from granian.server.mounting import adapter_of, router_of
+from granian.server.proxied import ProxiedListener
 from granian.server.service import Service, Shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from granian.protocol.contract import Engine
-    from granian.server.settings import ServingSettings
+    from granian.server.settings import ListenerSettings, ProxySettings, ServingSettings
 
 logger = logging.getLogger('_granian')
 
@@ -54,7 +58,9 @@ class Serving:
         self._settings = settings
         self._loop = loop
         log = access_log.build(settings.access_log.format) if settings.access_log else None
-        self.shared = Shared(loop, settings.timeouts, Gate(settings.exchanges_max, loop), log)
+        defaults = ResponseDefaults(settings.server_header)
+        self.shared = Shared(loop, settings.timeouts, Gate(settings.exchanges_max, loop), log, defaults)
+        self.shared.wheel.tells_date = settings.date_header
         self.adapters = [
             adapter_of(app, application, loop, settings)
             for app, application in zip(settings.apps, applications, strict=True)
@@ -63,6 +69,7 @@ class Serving:
         self._services: list[Service] = []
         self._sockets: list[socket.socket] = []
         self._servers: list[asyncio.AbstractServer] = []
+        self._accepting: list[Callable[[], asyncio.Protocol]] = []
 
     def init(self) -> None:
         """What applications want done while the loop does not run. Raises LifespanError; then all is closed again."""
@@ -87,8 +94,9 @@ class Serving:
         self.shared.wheel.start()
         router = router_of(self._settings, self.adapters)
         for sock, listener in zip(sockets, self._settings.listeners, strict=True):
-            service = Service(self.shared, listener, engine_class(listener.http1_engine), router.handle)
-            await self._listen(sock, service, listener.backlog)
+            handle = behind(listener.proxies, router.handle)
+            service = Service(self.shared, listener, engine_class(listener.http1_engine), handle)
+            await self._listen(sock, service, listener)
         self._sockets = list(sockets)
 
     async def _start_applications(self) -> None:
@@ -107,16 +115,18 @@ class Serving:
             await adapter.stop()
         self._started = 0
 
-    async def _listen(self, sock: socket.socket, service: Service, backlog: int) -> None:
+    async def _listen(self, sock: socket.socket, service: Service, listener: ListenerSettings) -> None:
+        connection = _accepting(service, listener.proxies)
+        self._accepting.append(connection)
         sock.setblocking(False)
         if sock.family == getattr(socket, 'AF_UNIX', None):
             # The file belongs to the supervisor.
             keep: dict[str, Any] = {'cleanup_socket': False} if _cleans_up(self._loop) else {}
-            server = await self._loop.create_unix_server(service.connection, sock=sock, backlog=backlog, **keep)
+            server = await self._loop.create_unix_server(connection, sock=sock, backlog=listener.backlog, **keep)
         else:
             # Accepted sockets inherit it. asyncio sets it only where the socket's `proto` says TCP, which 0 does not.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            server = await self._loop.create_server(service.connection, sock=sock, backlog=backlog)
+            server = await self._loop.create_server(connection, sock=sock, backlog=listener.backlog)
         self._servers.append(server)
         self._services.append(service)
 
@@ -137,11 +147,11 @@ class Serving:
         self.shared.wheel.stop()
 
     async def _stop_accepting(self) -> None:
-        for sock, server, service in zip(self._sockets, self._servers, self._services, strict=True):
+        for sock, server, connection in zip(self._sockets, self._servers, self._accepting, strict=True):
             accepted = _accept_all(sock)
             server.close()
             for taken in accepted:
-                await self._loop.connect_accepted_socket(service.connection, taken)
+                await self._loop.connect_accepted_socket(connection, taken)
         # asyncio makes the connection of a socket it has accepted itself some turns later.
         for _ in range(ACCEPT_TURNS):
             await asyncio.sleep(0)
@@ -161,6 +171,13 @@ class Serving:
             _, stuck = await asyncio.wait(tasks, timeout=CANCEL_S)
             for task in stuck:
                 logger.error('An application does not stop when cancelled: %r', task)
+
+
+def _accepting(service: Service, proxies: ProxySettings | None) -> Callable[[], asyncio.Protocol]:
+    """What is made for each connection that is accepted."""
+    if proxies is None or not proxies.proxy_protocol:
+        return service.connection
+    return ProxiedListener(service, TrustedPeers(proxies.trusted), service.connection).connection
 
 
 @contextlib.contextmanager

@@ -24,6 +24,18 @@ class Timeouts:
 
 
 @dataclass(frozen=True, slots=True)
+class ProxySettings:
+    """The proxies in front of a listener."""
+
+    # Addresses, networks, 'unix', '*'.
+    trusted: tuple[str, ...]
+    # The fields they set, in lower case: 'forwarded', or some of those that begin with 'x-forwarded-'.
+    fields: tuple[str, ...]
+    # Each connection begins with a header of the PROXY protocol.
+    proxy_protocol: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ListenerSettings:
     """One bound socket as a worker sees it. `address` is what ASGI calls `server`: (host, port), or (path, None)."""
 
@@ -34,6 +46,8 @@ class ListenerSettings:
     http1: Http1Limits
     # Write each response of a pipelined batch by itself (False) or all that one read produced at once (True).
     pipeline_flush: bool
+    # None: nobody in front is believed.
+    proxies: ProxySettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,3 +139,6 @@ class ServingSettings:
     answers: tuple[AnswerSettings, ...] = ()
     # Whether other workers serve the same.
     has_siblings: bool = False
+    # Fields of responses whose application gives none; b'': no Server.
+    server_header: bytes = b'granian'
+    date_header: bool = True

@@ -25,7 +25,7 @@ import pytest
 from granian.process.loops import loops
 from granian.protocol.limits import Http1Limits
 from granian.server.serving import Serving
-from granian.server.settings import AppSettings, ListenerSettings, ServingSettings, Timeouts
+from granian.server.settings import AppSettings, ListenerSettings, ProxySettings, ServingSettings, Timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -127,6 +127,8 @@ class Served:
         pipeline_flush: bool = False,
         limits: dict[str, Any] | None = None,
         timeouts: dict[str, float] | None = None,
+        proxies: ProxySettings | None = None,
+        **more: Any,
     ) -> None:
         self.loop = loop.loop
         self._clients: list[Client] = []
@@ -138,6 +140,7 @@ class Served:
             http1_engine=engine,  # type: ignore[arg-type]
             http1=replace(LIMITS, **(limits or {})),
             pipeline_flush=pipeline_flush,
+            proxies=proxies,
         )
         self.settings = ServingSettings(
             apps=(AppSettings('app', 'test:app', 'asgi', lifespan, False, root_path, debug),),  # type: ignore[arg-type]
@@ -146,6 +149,7 @@ class Served:
             exchanges_max=exchanges_max,
             graceful_timeout_s=graceful_timeout_s,
             access_log=None,
+            **more,
         )
         self.serving = Serving(self.settings, [application], self.loop)
         self.shared = self.serving.shared

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+import struct
+
+import pytest
+
+from granian.protocol.forwarded import X_FORWARDED
+from granian.protocol.proxy_header import V2_MARK
+from granian.server import deadlines
+from granian.server.settings import ProxySettings
+from tests.helpers.serving import answer, one_loop
+from tests.server.test_forwarding import show, told
+
+TRUSTING = ProxySettings(('127.0.0.1', '10.0.0.0/8'), X_FORWARDED, proxy_protocol=True)
+REQUEST = b'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+V1 = b'PROXY TCP4 203.0.113.7 192.0.2.1 4711 443\r\n'
+BODY = socket.inet_aton('203.0.113.7') + socket.inet_aton('192.0.2.1') + struct.pack('!HH', 4711, 443)
+V2 = V2_MARK + struct.pack('!BBH', 0x21, 0x11, len(BODY)) + BODY
+SECURE = b'\x20\0\x05\x01\0\0\0\0'
+V2_SECURE = V2_MARK + struct.pack('!BBH', 0x21, 0x11, len(BODY + SECURE)) + BODY + SECURE
+LOCAL = V2_MARK + struct.pack('!BBH', 0x20, 0, 0)
+
+
+async def gone(client):
+    with contextlib.suppress(ConnectionResetError):
+        await client.closed()
+
+
+@pytest.mark.parametrize('header', [V1, V2])
+async def test_header_tells_the_client_of_all_requests_on_the_connection(serve, header):
+    async with serve(show, proxies=TRUSTING) as server:
+        client = await server.connect()
+        await client.send(header)
+        for _ in range(2):
+            found = await told(client)
+            assert (found['client'], found['server']) == (['203.0.113.7', 4711], ['192.0.2.1', 443])
+            assert found['scheme'] == 'http'
+
+
+@one_loop
+async def test_header_may_be_split_anywhere_and_the_request_come_along(serve):
+    data = V2 + REQUEST
+    async with serve(show, proxies=TRUSTING) as server:
+        for at in range(1, len(V2) + 2):
+            client = await server.connect()
+            await client.send(data[:at])
+            await asyncio.sleep(0)
+            await client.send(data[at:])
+            assert json.loads((await client.reply()).body)['client'] == ['203.0.113.7', 4711]
+
+
+@one_loop
+async def test_tls_with_the_proxy_makes_the_scheme(serve):
+    async with serve(show, proxies=TRUSTING) as server:
+        client = await server.connect()
+        await client.send(V2_SECURE)
+        assert (await told(client))['scheme'] == 'https'
+
+
+@one_loop
+async def test_a_proxy_that_speaks_for_itself_is_the_client(serve):
+    async with serve(show, proxies=TRUSTING) as server:
+        client = await server.connect()
+        await client.send(LOCAL)
+        assert (await told(client))['client'] == list(client.sock.getsockname())
+
+
+@one_loop
+@pytest.mark.parametrize(
+    ('source', 'client'), [('203.0.113.7', ['203.0.113.7', 4711]), ('10.9.9.9', ['198.51.100.1', 0])]
+)
+async def test_forwarded_fields_count_if_the_header_names_a_trusted_address(serve, source, client):
+    async with serve(show, proxies=TRUSTING) as server:
+        connection = await server.connect()
+        await connection.send(V1.replace(b'203.0.113.7', source.encode()))
+        assert (await told(connection, 'X-Forwarded-For: 198.51.100.1'))['client'] == client
+
+
+@pytest.mark.parametrize('data', [REQUEST, b'PROXY TCP4 nonsense\r\n' + REQUEST, b'\x16\x03\x01\x02'])
+async def test_a_connection_without_a_header_is_refused(serve, data, caplog):
+    async with serve(show, proxies=TRUSTING) as server:
+        client = await server.connect()
+        with caplog.at_level(logging.WARNING):
+            await client.send(data)
+            await gone(client)
+        assert 'Connection of 127.0.0.1 refused: ' in caplog.text
+
+
+async def test_a_header_of_an_untrusted_peer_is_refused(serve, caplog):
+    untrusting = ProxySettings(('10.0.0.0/8',), X_FORWARDED, proxy_protocol=True)
+    async with serve(show, proxies=untrusting) as server:
+        for _ in range(3):
+            client = await server.connect()
+            await gone(client)
+        # The others within the same second are not told.
+        assert caplog.text.count('it is not one of trusted_proxies') == 1
+
+
+@one_loop
+async def test_a_header_that_does_not_come_is_not_waited_for(serve, monkeypatch):
+    monkeypatch.setattr(deadlines, 'TICK_S', 0.01)
+    async with serve(show, proxies=TRUSTING, timeouts={'head_s': 0.05}) as server:
+        for begun in (b'', V1[:20]):
+            client = await server.connect()
+            await client.send(begun)
+            await gone(client)
+
+
+@one_loop
+async def test_a_client_that_leaves_before_its_header_is_forgotten(serve):
+    async with serve(show, proxies=TRUSTING) as server:
+        client = await server.connect()
+        await client.send(V1[:9])
+        await server.until(lambda: server.shared.connections)
+        client.close()
+        await server.until(lambda: not server.shared.connections)
+
+
+@one_loop
+async def test_a_drain_still_serves_the_header_that_is_on_its_way(serve):
+    async with serve(show, proxies=TRUSTING) as server:
+        silent, late = await server.connect(), await server.connect()
+        await server.until(lambda: len(server.shared.connections) == 2)
+        stopping = asyncio.ensure_future(server.stop())
+        await asyncio.sleep(0)
+        await late.send(V1 + REQUEST)
+        assert (await late.reply()).status == 200
+        await gone(silent)
+        await stopping
+
+
+@one_loop
+async def test_large_bodies_go_both_ways(serve):
+    async def echo(scope, receive, send):
+        data = b''
+        more = True
+        while more:
+            message = await receive()
+            data, more = data + message['body'], message['more_body']
+        await answer(send, data)
+
+    async with serve(echo, proxies=TRUSTING) as server:
+        client = await server.connect()
+        data = b'x' * 1_000_000
+        await client.send(V2)
+        sending = asyncio.ensure_future(client.post('/', data))
+        assert (await client.reply()).body == data
+        await sending
