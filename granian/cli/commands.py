@@ -121,7 +121,7 @@ def _serve(ctx: click.Context, /, **_params: Any) -> None:
         from granian.process.main import serve
 
         try:
-            return serve(loaded.config)
+            return serve(loaded.config, lambda: _loaded(ctx, needs_app=True).config)
         except ConfigurationError as exc:
             key, _, message = str(exc).partition(': ')
             raise ConfigurationFaults([loaded.origin(key).fault(key, message)]) from exc

@@ -61,6 +61,28 @@ def configure(level: str, config: dict[str, Any] | None = None, *, enabled: bool
         handler.handleError = _FirstFailure(handler)  # type: ignore[method-assign]
 
 
+def reopen() -> None:
+    """Open the files of all handlers anew, ours and the application's: somebody has moved the old ones away."""
+    # As logging.shutdown does: every handler of this process, in whatever logger.
+    for reference in list(logging._handlerList):  # type: ignore[attr-defined]
+        handler = reference()
+        # One that waits for its first record (delay) opens the new file then.
+        if isinstance(handler, logging.FileHandler) and handler.stream is not None:
+            _reopen(handler)
+
+
+def _reopen(handler: logging.FileHandler) -> None:
+    handler.acquire()
+    try:
+        old: Any = handler.stream
+        handler.stream = handler._open()
+        old.close()
+    except OSError as exc:
+        logger.error('The log file %s cannot be opened again: %s', handler.baseFilename, exc.strerror)
+    finally:
+        handler.release()
+
+
 class _FirstFailure:
     """What a handler does with a record it could not write: a full disk is told once, a faulty handler as ever."""
 

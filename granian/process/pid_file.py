@@ -9,24 +9,25 @@ from typing import TYPE_CHECKING
 from granian.errors import PidFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
-@contextlib.contextmanager
-def held(path: Path | None) -> Iterator[None]:
-    """Our process id is in the file meanwhile; it is removed at the end if that is still so. Raises PidFileError."""
-    if path is None:
-        yield
-        return
-    owner = os.getpid()
-    _claim(path, owner)
-    try:
-        yield
-    finally:
+class PidFile:
+    """Our process id is in the file until `close`; it is removed then if that is still so."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Raises PidFileError. None: there is no file."""
+        self.path = path
+        self._owner = os.getpid()
+        if path is not None:
+            _claim(path, self._owner)
+
+    def close(self) -> None:
+        if self.path is None:
+            return
         with contextlib.suppress(OSError, PidFileError):
-            if _read(path) == owner:
-                path.unlink()
+            if _read(self.path) == self._owner:
+                self.path.unlink()
 
 
 def fault(path: Path) -> str:

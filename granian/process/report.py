@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
+import socket
 import traceback
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from granian.adapters.loading import application_traceback
 from granian.errors import AppLoadError, FatalError, LifespanError
 
-READY = b'R'
-FAILED = b'F'
-# Errors keep their class on the way through the pipe.
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Errors keep their class on the way through the channel.
 _CLASSES = {each.__name__: each for each in (FatalError, AppLoadError, LifespanError)}
 
 
@@ -30,9 +32,19 @@ class StartFailure:
 
 
 class Report(Protocol):
-    def ready(self) -> None: ...
+    def ready(self) -> None:
+        """Its applications have started; it would accept."""
+
+    def serving(self) -> None:
+        """It accepts."""
 
     def failed(self, failure: StartFailure) -> None: ...
+
+    def tired(self, reason: str) -> None:
+        """It has served what it was to serve, and would be replaced."""
+
+    def alive(self) -> None:
+        """Its loop turns."""
 
 
 def failure_of(error: BaseException) -> StartFailure:
@@ -50,34 +62,46 @@ def in_short(error: BaseException) -> str:
     return f'{type(error).__name__}: {error}'.removesuffix(': ')
 
 
-class PipeReport:
-    """To a supervisor in another process. The pipe is closed once there is no more to say."""
+class Lines:
+    """One JSON value a line, out of the pieces in which they come."""
 
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
+    def __init__(self) -> None:
+        self._begun = b''
+
+    def take(self, data: bytes) -> Iterator[dict[str, Any]]:
+        *whole, self._begun = (self._begun + data).split(b'\n')
+        for line in whole:
+            yield json.loads(line)
+
+
+def line_of(**said: Any) -> bytes:
+    return json.dumps(said).encode() + b'\n'
+
+
+class ChannelReport:
+    """To a supervisor in another process, over a socket that both hold one end of."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
 
     def ready(self) -> None:
-        self._say(READY)
+        self._say(say='ready')
+
+    def serving(self) -> None:
+        self._say(say='serving')
 
     def failed(self, failure: StartFailure) -> None:
-        self._say(FAILED + json.dumps(asdict(failure)).encode())
+        self._say(say='failed', failure=asdict(failure))
 
-    def _say(self, data: bytes) -> None:
+    def tired(self, reason: str) -> None:
+        self._say(say='tired', reason=reason)
+
+    def alive(self) -> None:
+        # A supervisor that reads nothing for hours (it was stopped) is no reason to wait.
+        with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
+            self._channel.send(line_of(say='alive'), socket.MSG_DONTWAIT)
+
+    def _say(self, **said: Any) -> None:
         # A supervisor that was killed reads no more: what it does not hear does not matter then.
-        try:
-            while data:
-                data = data[os.write(self._fd, data) :]
-        except BrokenPipeError:
-            pass
-        finally:
-            os.close(self._fd)
-
-
-def failure_from(said: bytes) -> StartFailure | None:
-    """What `PipeReport.failed` wrote, or None if it is not that or not whole."""
-    if not said.startswith(FAILED):
-        return None
-    try:
-        return StartFailure(**json.loads(said[1:]))
-    except ValueError:
-        return None
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._channel.sendall(line_of(**said))

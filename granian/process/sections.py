@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from granian.config.env_files import variables
+from granian.observe.logs import read_config
 from granian.process import mounts
-from granian.process.sockets import Wanted
+from granian.process.sockets import Bound, Wanted
 from granian.protocol.limits import Http1Limits
 from granian.server.settings import AccessLogSettings, ListenerSettings, ProxySettings, ServingSettings, Timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from granian.config.model import Config, Listener
-    from granian.process.sockets import Bound
 
 # Without workers_kill_timeout: what a worker may take beyond graceful_timeout, for its application to shut down.
 KILL_AFTER_GRACE_S = 5.0
@@ -30,6 +31,14 @@ class SupervisorSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LogSettings:
+    level: str
+    # In the form of logging.config.dictConfig.
+    document: dict[str, Any] | None
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerSettings:
     """What a worker is told besides its sockets."""
 
@@ -39,6 +48,33 @@ class WorkerSettings:
     # For the application, where its environment does not have them already.
     environment: Mapping[str, str]
     title: str
+    logs: LogSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that a generation is built from. Plain values: they come from another process where a running server reads anew."""
+
+    wanted: tuple[Wanted, ...]
+    supervisor: SupervisorSettings
+    # With one listener for each that is wanted, and UNBOUND for addresses.
+    worker: WorkerSettings
+    pid_file: Path | None
+    # What is chosen, for a line of the log.
+    summary: str
+
+    def worker_at(self, bound: Sequence[Bound]) -> WorkerSettings:
+        """What a worker that accepts on `bound` is told."""
+        told = self.worker
+        listeners = tuple(replace(told.serving.listeners[each.listener], address=each.address) for each in bound)
+        return replace(told, serving=replace(told.serving, listeners=listeners), title=self.title(bound))
+
+    def title(self, bound: Sequence[Bound]) -> str:
+        return self.worker.title.replace(UNBOUND.authority, bound[0].authority)
+
+
+# Stands for an address that is not known before it is bound: no name holds a NUL.
+UNBOUND = Bound(0, ('\0', 0), ())
 
 
 def wanted(config: Config) -> list[Wanted]:
@@ -60,6 +96,25 @@ def worker(config: Config, bound: Sequence[Bound], loop: str) -> WorkerSettings:
         working_dir=None if config.server.working_dir is None else str(config.server.working_dir),
         environment=environment(config),
         title=title(config, bound),
+        logs=log_settings(config),
+    )
+
+
+def log_settings(config: Config) -> LogSettings:
+    """Raises FatalError for a file that cannot be read."""
+    settings = config.logging
+    document = None if settings.config is None else read_config(settings.config)
+    return LogSettings(settings.level, document, settings.enabled)
+
+
+def plan(config: Config, loop: str) -> Plan:
+    unbound = [replace(UNBOUND, listener=number) for number in range(len(config.listeners))]
+    return Plan(
+        wanted=tuple(wanted(config)),
+        supervisor=supervisor(config),
+        worker=worker(config, unbound, loop),
+        pid_file=config.server.pid_file,
+        summary=f'HTTP/1 engine: {config.http1.engine}, loop: {loop}, workers: {config.server.workers}',
     )
 
 

@@ -8,9 +8,8 @@ from granian.observe.logs import logger
 from granian.process.worker import Worker
 
 if TYPE_CHECKING:
+    from granian.process.generation import Generation
     from granian.process.report import StartFailure
-    from granian.process.sections import WorkerSettings
-    from granian.process.sockets import Sockets
 
 
 class DirectReport:
@@ -19,7 +18,16 @@ class DirectReport:
     failure: StartFailure | None = None
 
     def ready(self) -> None:
+        """Nobody waits for that here."""
+
+    def serving(self) -> None:
         logger.info('Started worker-1')
+
+    def tired(self, reason: str) -> None:
+        logger.warning('worker-1 is to be replaced (%s), which this platform cannot do', reason)
+
+    def alive(self) -> None:
+        """Nobody watches."""
 
     def failed(self, failure: StartFailure) -> None:
         if failure.details:
@@ -27,10 +35,11 @@ class DirectReport:
         self.failure = failure
 
 
-def run(settings: WorkerSettings, sockets: Sockets) -> int:
+def run(generation: Generation) -> int:
     """Serve in this process; the exit status. Raises FatalError if it cannot start."""
     report = DirectReport()
-    status = Worker(settings, sockets.of_slot(0), report).run(1, None)
+    part = generation.part(0)
+    status = Worker(generation.plan.worker_at(part.bound), part.sockets, report).run(1)
     if report.failure is not None:
         raise report.failure.error()
     return status

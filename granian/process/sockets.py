@@ -7,7 +7,7 @@ import errno
 import os
 import socket
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from granian.errors import BindError
@@ -62,65 +62,156 @@ class Bound:
         host, port = self.address
         return f'[{host}]:{port}' if ':' in host else f'{host}:{port}'
 
-    def of_slot(self, slot: int) -> socket.socket:
-        return self.sockets[slot if len(self.sockets) > 1 else 0]
+    def of_slot(self, slot: int, slots: int) -> list[socket.socket]:
+        """What the worker in that slot, one of so many, accepts on. Each socket is somebody's; a single one is everybody's."""
+        if len(self.sockets) == 1:
+            return list(self.sockets)
+        return [sock for number, sock in enumerate(self.sockets) if number % slots == slot]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one worker accepts on: `sockets[i]` belongs to `bound[i]`."""
+
+    bound: tuple[Bound, ...]
+    sockets: tuple[socket.socket, ...]
 
 
 class Sockets:
     """All that is bound, in the order of the listeners; a host name may give several in a row."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Sequence[Wanted] = ()) -> None:
+        self.wanted = tuple(wanted)
         self.bound: list[Bound] = []
 
-    def of_slot(self, slot: int) -> list[socket.socket]:
-        """What the worker in that slot accepts on, one for each of `bound`."""
-        return [bound.of_slot(slot) for bound in self.bound]
+    def part(self, slot: int, slots: int) -> Part:
+        """The part of the worker in that slot, one of so many."""
+        pairs = [(bound, sock) for bound in self.bound for sock in bound.of_slot(slot, slots)]
+        return Part(tuple(bound for bound, _ in pairs), tuple(sock for _, sock in pairs))
 
-    def keep_only(self, slot: int) -> None:
+    def every(self) -> list[socket.socket]:
+        return [sock for bound in self.bound for sock in bound.sockets]
+
+    def keep_only(self, kept: Sequence[socket.socket]) -> None:
         """In a forked worker: close what belongs to the others."""
-        for bound in self.bound:
-            mine = bound.of_slot(slot)
-            for sock in bound.sockets:
-                if sock is not mine:
-                    sock.close()
+        for sock in self.every():
+            if sock not in kept:
+                sock.close()
 
     def refuse_more(self) -> None:
         """Let the workers accept what is queued, and nobody else connect."""
         for bound in self.bound:
             if sys.platform == 'linux' and bound.owned:
                 for sock in bound.sockets:
-                    if sock.family == socket.AF_UNIX:
-                        # A shut Unix socket refuses but still hands out its queue; TCP would reset the queue instead.
-                        sock.shutdown(socket.SHUT_RD)
-                    else:
-                        syn_filter.attach(sock)
+                    _refuse_more(sock)
         self.close()
 
     def close(self) -> None:
         """Stop listening, as far as this process is concerned. What the workers hold goes on."""
-        for bound in self.bound:
-            for sock in bound.sockets:
-                sock.close()
+        for sock in self.every():
+            sock.close()
 
     def remove_files(self) -> None:
         for bound in self.bound:
             if bound.file is not None:
                 bound.file.remove()
 
+    def set_permissions(self) -> None:
+        """Those that are wanted now, for files that were made with others."""
+        for bound in self.bound:
+            permissions = self.wanted[bound.listener].permissions
+            if bound.file is not None and permissions is not None:
+                bound.file.set_mode(permissions)
 
-def bind_all(wanted: Sequence[Wanted], slots: int) -> Sockets:
-    """Bind and listen, all or nothing. Raises BindError for the first listener that cannot be served."""
-    sockets = Sockets()
+    def without(self, others: Sockets) -> Sockets:
+        """What is bound here and not there."""
+        kept = set(map(id, others.every()))
+        left = Sockets()
+        for bound in self.bound:
+            sockets = tuple(sock for sock in bound.sockets if id(sock) not in kept)
+            if sockets:
+                # The file is that of the first socket, and stays where that one stays.
+                left.bound.append(replace(bound, sockets=sockets))
+        return left
+
+
+def _refuse_more(sock: socket.socket) -> None:
+    if sock.family == socket.AF_UNIX:
+        # A shut Unix socket refuses but still hands out its queue; TCP would reset the queue instead.
+        sock.shutdown(socket.SHUT_RD)
+    else:
+        syn_filter.attach(sock)
+
+
+def bind_all(wanted: Sequence[Wanted], slots: int, before: Sockets | None = None) -> Sockets:
+    """Bind and listen, all or nothing. Raises BindError for the first listener that cannot be served.
+
+    What is bound `before` and still wanted is kept, and grows to so many slots; its further sockets are bound and do not
+    listen before a worker does.
+    """
+    sockets = Sockets(wanted)
+    before = before or Sockets()
+    kept = _Kept(before)
     descriptors = inherited.SystemdDescriptors.from_environment()
     try:
         for number, want in enumerate(wanted):
-            sockets.bound.extend(_bind(number, want, slots, descriptors))
+            found = kept.take(want)
+            if found:
+                sockets.bound.extend(_grown(replace(bound, listener=number), want, slots) for bound in found)
+            else:
+                sockets.bound.extend(_bind(number, want, slots, descriptors))
     except BindError:
-        sockets.close()
-        sockets.remove_files()
+        fresh = sockets.without(before)
+        fresh.close()
+        fresh.remove_files()
         raise
     inherited.forget_environment()
     return sockets
+
+
+class _Kept:
+    """What is bound already, to be taken by listeners that ask for the same."""
+
+    def __init__(self, before: Sockets) -> None:
+        self._left: list[tuple[Wanted, list[Bound]]] = [
+            (want, [bound for bound in before.bound if bound.listener == number])
+            for number, want in enumerate(before.wanted)
+        ]
+
+    def take(self, want: Wanted) -> list[Bound]:
+        for each in self._left:
+            had, bound = each
+            # A socket whose file somebody has removed is reached by nobody.
+            if had.bind == want.bind and all(one.file is None or one.file.is_ours() for one in bound):
+                self._left.remove(each)
+                return bound
+        return []
+
+
+def _grown(bound: Bound, want: Wanted, slots: int) -> Bound:
+    first = bound.sockets[0]
+    missing = slots - len(bound.sockets)
+    if missing <= 0 or first.family == getattr(socket, 'AF_UNIX', None) or not (bound.owned and REUSEPORT_BALANCES):
+        return bound
+    with _in_words(f'listeners[{bound.listener}].bind: {want.bind}'):
+        return replace(bound, sockets=(*bound.sockets, *_joining(first, missing)))
+
+
+def _joining(first: socket.socket, count: int) -> list[socket.socket]:
+    """Further sockets on the address of one; they do not listen yet, so nobody waits in them."""
+    # Only now may further sockets join it; the kernel makes one group of them.
+    first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    joined: list[socket.socket] = []
+    try:
+        for _ in range(count):
+            joined.append(socket.socket(first.family, socket.SOCK_STREAM))
+            joined[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            _bind_one(joined[-1], first.getsockname())
+    except OSError:
+        for sock in joined:
+            sock.close()
+        raise
+    return joined
 
 
 def bind_faults(wanted: Sequence[Wanted]) -> list[str]:
@@ -231,15 +322,12 @@ def _listen(family: int, address: Address, backlog: int, slots: int) -> list[soc
     sockets = [socket.socket(family, socket.SOCK_STREAM)]
     try:
         # Bound and listening without SO_REUSEPORT: proof that nobody else has the port, a server of our own included.
-        _open(sockets[0], address, backlog)
+        _bind_one(sockets[0], address)
+        sockets[0].listen(backlog)
         if slots > 1 and REUSEPORT_BALANCES:
-            # Only now may further sockets join it; the kernel makes one group of them.
-            sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            address = sockets[0].getsockname()
-            for _ in range(slots - 1):
-                sockets.append(socket.socket(family, socket.SOCK_STREAM))
-                sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-                _open(sockets[-1], address, backlog)
+            sockets += _joining(sockets[0], slots - 1)
+            for sock in sockets[1:]:
+                sock.listen(backlog)
     except OSError:
         for sock in sockets:
             sock.close()
@@ -247,7 +335,7 @@ def _listen(family: int, address: Address, backlog: int, slots: int) -> list[soc
     return sockets
 
 
-def _open(sock: socket.socket, address: Address, backlog: int) -> None:
+def _bind_one(sock: socket.socket, address: Address) -> None:
     if os.name == 'nt':
         # There SO_REUSEADDR would let anybody steal the port.
         sock.setsockopt(socket.SOL_SOCKET, getattr(socket, 'SO_EXCLUSIVEADDRUSE'), 1)  # noqa: B009
@@ -257,5 +345,4 @@ def _open(sock: socket.socket, address: Address, backlog: int) -> None:
         # [::] is IPv6 only, so that 0.0.0.0 can stand beside it; `*` binds both.
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     sock.bind(address)
-    sock.listen(backlog)
     sock.setblocking(False)

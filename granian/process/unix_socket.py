@@ -29,11 +29,28 @@ class SocketFile:
     device: int
     inode: int
 
+    @classmethod
+    def at(cls, path: str) -> SocketFile:
+        """The file that is there now."""
+        found = os.lstat(path)
+        return cls(path, found.st_dev, found.st_ino)
+
+    def is_ours(self) -> bool:
+        """Whether it is still there, and nothing else in its place."""
+        try:
+            return SocketFile.at(self.path) == self
+        except OSError:
+            return False
+
+    def set_mode(self, mode: int) -> None:
+        with _directory_locked(self.path):
+            if self.is_ours():
+                Path(self.path).chmod(mode)
+
     def remove(self) -> None:
         """Remove the file if it is still ours."""
-        with _directory_locked(self.path), contextlib.suppress(FileNotFoundError):
-            found = os.lstat(self.path)
-            if (found.st_dev, found.st_ino) == (self.device, self.inode):
+        with _directory_locked(self.path):
+            if self.is_ours():
                 Path(self.path).unlink()
 
 
@@ -51,12 +68,12 @@ def listen(path: str, backlog: int, permissions: int | None) -> tuple[socket.soc
             with _file_mode(permissions):
                 sock.bind(path)
             sock.listen(backlog)
-            found = os.lstat(path)
+            file = SocketFile.at(path)
     except (OSError, BindError):
         sock.close()
         raise
     sock.setblocking(False)
-    return sock, SocketFile(path, found.st_dev, found.st_ino)
+    return sock, file
 
 
 def _clear(path: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import signal
 from typing import TYPE_CHECKING, Any
 
 from granian.adapters.loading import load
@@ -13,10 +12,11 @@ from granian.observe.logs import logger
 from granian.process.allocator import keep_freed_memory
 from granian.process.descriptors import DescriptorWatch
 from granian.process.loops import loops
+from granian.process.orders import Orders
 from granian.process.program import StopRequested
 from granian.process.report import failure_of
 from granian.process.sections import KILL_AFTER_GRACE_S
-from granian.process.signals import ignore_stop, on_stop
+from granian.process.signals import ignore_stop
 from granian.process.titles import set_title
 from granian.server.serving import Serving
 
@@ -31,27 +31,32 @@ if TYPE_CHECKING:
 # A few request bodies for each of the threads that are busy at once.
 KEPT_BYTES_MAX = 16 * 1024 * 1024
 
-# alarm(2) takes an int.
-ALARM_MAX_S = 2**31 - 2
-
 
 class Worker:
     """Runs in its own process, or in the only one where there is no fork."""
 
-    def __init__(self, settings: WorkerSettings, sockets: Sequence[socket.socket], report: Report) -> None:
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        sockets: Sequence[socket.socket],
+        report: Report,
+        channel: socket.socket | None = None,
+    ) -> None:
+        """`channel`: where orders come from; it ends with the supervisor. None: there is none."""
         self._settings = settings
         self._sockets = sockets
         self._report = report
+        self._channel = channel
         self._started = False
 
-    def run(self, number: int, supervisor_fd: int | None) -> int:
-        """Serve until told to stop; the exit status. `supervisor_fd`: a pipe that ends with the supervisor."""
+    def run(self, number: int) -> int:
+        """Serve until told to stop; the exit status."""
         try:
             self._prepare(number)
             loop = loops.get(self._settings.loop)
             asyncio.set_event_loop(loop)
             try:
-                return self._run_in(loop, supervisor_fd)
+                return self._run_in(loop)
             finally:
                 asyncio.set_event_loop(None)
         except SystemExit as exc:
@@ -75,7 +80,7 @@ class Worker:
         for name, value in self._settings.environment.items():
             os.environ.setdefault(name, value)
 
-    def _run_in(self, loop: asyncio.AbstractEventLoop, supervisor_fd: int | None) -> int:
+    def _run_in(self, loop: asyncio.AbstractEventLoop) -> int:
         settings = self._settings
         try:
             applications = [
@@ -89,36 +94,35 @@ class Worker:
             serving = Serving(settings.serving, applications, loop)
             serving.init()
             try:
-                loop.run_until_complete(self._serve(serving, supervisor_fd))
+                loop.run_until_complete(self._serve(serving))
             finally:
                 serving.close()
             return 0
         finally:
             _close(loop)
 
-    async def _serve(self, serving: Serving, supervisor_fd: int | None) -> None:
+    async def _serve(self, serving: Serving) -> None:
         loop = asyncio.get_running_loop()
-        stop = asyncio.Event()
-        on_stop(loop, stop.set)
-        if supervisor_fd is not None:
-            loop.add_reader(supervisor_fd, self._orphaned, loop, supervisor_fd, stop)
-        if await _finished_before(stop, serving.start(self._sockets)):
-            self._started = True
-            self._report.ready()
-            descriptors = DescriptorWatch(loop)
-            descriptors.start()
-            await stop.wait()
-            await serving.stop()
-            descriptors.stop()
+        orders = Orders(loop, self._channel, self._settings.serving.graceful_timeout_s + KILL_AFTER_GRACE_S)
+        try:
+            if await _finished_before(orders.stopped, serving.start_applications()):
+                self._started = True
+                self._report.ready()
+                await self._accept(serving, orders)
+        finally:
+            orders.close()
 
-    def _orphaned(self, loop: asyncio.AbstractEventLoop, supervisor_fd: int, stop: asyncio.Event) -> None:
-        """The supervisor is gone, so nobody else will see to it that this process ends."""
-        loop.remove_reader(supervisor_fd)
-        logger.error('The supervisor is gone, stopping')
-        stop.set()
-        if hasattr(signal, 'alarm'):
-            wait_s = self._settings.serving.graceful_timeout_s + KILL_AFTER_GRACE_S
-            signal.alarm(int(min(wait_s, ALARM_MAX_S)) + 1)
+    async def _accept(self, serving: Serving, orders: Orders) -> None:
+        descriptors = DescriptorWatch(asyncio.get_running_loop())
+        if await orders.may_accept():
+            await serving.accept(self._sockets)
+            self._report.serving()
+            descriptors.start()
+            await orders.stopped.wait()
+            await serving.stop(orders.leave)
+            descriptors.stop()
+        else:
+            await serving.stop()
 
 
 async def _finished_before(stop: asyncio.Event, starting: Coroutine[Any, Any, None]) -> bool:

@@ -21,7 +21,7 @@ from granian.server.proxied import ProxiedListener
 from granian.server.service import Service, Shared
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from granian.protocol.contract import Engine
     from granian.server.settings import ListenerSettings, ProxySettings, ServingSettings
@@ -35,6 +35,7 @@ CAPACITY_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EN
 ACCEPT_TURNS = 3
 # At most, and no more than a quarter of the time there is.
 DRAIN_IDLE_S = 1.0
+DRAIN_IDLE_BESIDE_S = 5.0
 # EINVAL: a Unix socket that the supervisor has shut for newcomers.
 NONE_LEFT_ERRNOS = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.EINVAL})
 
@@ -90,7 +91,11 @@ class Serving:
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Start the applications, then accept on sockets[i] as settings.listeners[i] says. Raises LifespanError."""
-        await self._start_applications()
+        await self.start_applications()
+        await self.accept(sockets)
+
+    async def accept(self, sockets: Sequence[socket.socket]) -> None:
+        """The second half of `start`."""
         self.shared.wheel.start()
         router = router_of(self._settings, self.adapters)
         for sock, listener in zip(sockets, self._settings.listeners, strict=True):
@@ -99,8 +104,8 @@ class Serving:
             await self._listen(sock, service, listener)
         self._sockets = list(sockets)
 
-    async def _start_applications(self) -> None:
-        """In their order; where one fails, those before it are stopped."""
+    async def start_applications(self) -> None:
+        """The first half of `start`: in their order; where one fails, those before it are stopped."""
         try:
             for app, adapter in zip(self._settings.apps, self.adapters, strict=True):
                 with _named(app.name):
@@ -130,15 +135,20 @@ class Serving:
         self._servers.append(server)
         self._services.append(service)
 
-    async def stop(self) -> None:
-        """Accept nothing more, finish what has begun, cut what takes too long, stop the applications."""
+    async def stop(self, leave: Collection[int] = ()) -> None:
+        """Accept nothing more, finish what has begun, cut what takes too long, stop the applications.
+
+        What waits in the queue of a socket is accepted and served, but for the sockets numbered in `leave`: those go on
+        elsewhere. Where any does there is time: a client whose connection is idle is more likely to ask once more in it.
+        """
+        idle_s = DRAIN_IDLE_BESIDE_S if leave else DRAIN_IDLE_S
         for service in self._services:
             service.draining = True
-            service.drain_idle_s = min(DRAIN_IDLE_S, self._settings.graceful_timeout_s / 4)
+            service.drain_idle_s = min(idle_s, self._settings.graceful_timeout_s / 4)
         for connection in tuple(self.shared.connections):
             connection.drain()
         # Connections that are made from now on drain from the start.
-        await self._stop_accepting()
+        await self._stop_accepting(leave)
         try:
             await asyncio.wait_for(self.shared.idle(), self._settings.graceful_timeout_s)
         except asyncio.TimeoutError:
@@ -146,9 +156,10 @@ class Serving:
         await self._stop_applications()
         self.shared.wheel.stop()
 
-    async def _stop_accepting(self) -> None:
-        for sock, server, connection in zip(self._sockets, self._servers, self._accepting, strict=True):
-            accepted = _accept_all(sock)
+    async def _stop_accepting(self, leave: Collection[int]) -> None:
+        listening = zip(self._sockets, self._servers, self._accepting, strict=True)
+        for number, (sock, server, connection) in enumerate(listening):
+            accepted = [] if number in leave else _accept_all(sock)
             server.close()
             for taken in accepted:
                 await self._loop.connect_accepted_socket(connection, taken)

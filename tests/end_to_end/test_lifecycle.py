@@ -284,13 +284,6 @@ def test_workers_end_when_the_supervisor_is_killed(project):
     assert len([line for line in server.lines if line.startswith('lifespan.shutdown')]) == 2
 
 
-def test_a_hang_up_is_answered_and_changes_nothing(project):
-    with serving(project) as server:
-        server.send_signal(signal.SIGHUP)
-        server.wait_for('HUP signal received')
-        assert get(server.port)
-
-
 @pytest.mark.parametrize('workers', ['1', '3'])
 @pytest.mark.parametrize(
     ('target', 'code', 'message', 'traceback'),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -7,7 +8,11 @@ import sys
 import pytest
 
 from granian.errors import PidFileError
-from granian.process.pid_file import held
+from granian.process.pid_file import PidFile
+
+
+def held(path):
+    return contextlib.closing(PidFile(path))
 
 
 @pytest.fixture

@@ -64,13 +64,14 @@ def test_the_ipv6_wildcard_leaves_ipv4_to_another_listener():
 def test_each_worker_slot_gets_its_share_of_the_connections():
     with bound('127.0.0.1:0', slots=3) as sockets:
         (listener,) = sockets.bound
-        assert len({sock.fileno() for slot in range(3) for sock in sockets.of_slot(slot)}) == 3
+        parts = [sockets.part(slot, 3).sockets for slot in range(3)]
+        assert len({sock.fileno() for part in parts for sock in part}) == 3
         taken = collections.Counter()
         for _ in range(300):
             with socket.create_connection(listener.address):
                 for slot in range(3):
                     with contextlib.suppress(BlockingIOError):
-                        listener.of_slot(slot).accept()[0].close()
+                        parts[slot][0].accept()[0].close()
                         taken[slot] += 1
     assert sum(taken.values()) == 300
     assert min(taken.values()) > 50
@@ -79,15 +80,16 @@ def test_each_worker_slot_gets_its_share_of_the_connections():
 def test_without_balancing_reuseport_all_slots_share_one_socket(monkeypatch):
     monkeypatch.setattr(process_sockets, 'REUSEPORT_BALANCES', False)
     with bound('127.0.0.1:0', slots=3) as sockets:
-        assert sockets.of_slot(0) == sockets.of_slot(2)
+        assert sockets.part(0, 3) == sockets.part(2, 3)
 
 
 def test_a_worker_keeps_only_its_own_sockets():
     with bound('127.0.0.1:0', slots=2) as sockets:
-        sockets.keep_only(1)
-        assert sockets.of_slot(0)[0].fileno() == -1
+        (other,), (own,) = sockets.part(0, 2).sockets, sockets.part(1, 2).sockets
+        sockets.keep_only([own])
+        assert other.fileno() == -1
         connect(*sockets.bound[0].address)
-        sockets.of_slot(1)[0].accept()[0].close()
+        own.accept()[0].close()
 
 
 @pytest.mark.parametrize('slots', [1, 3])
@@ -226,7 +228,7 @@ def test_an_inherited_descriptor_is_adopted():
         address = given.getsockname()
         with bound(f'fd:{os.dup(given.fileno())}', slots=2) as sockets:
             assert sockets.bound[0].address == address
-            assert sockets.of_slot(0) == sockets.of_slot(1)
+            assert sockets.part(0, 2) == sockets.part(1, 2)
 
 
 def test_an_inherited_unix_socket_keeps_its_file(tmp_path):

@@ -1,0 +1,61 @@
+"""A forked child's life from the fork to its end, which is never a return."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import os
+import sys
+import threading
+import traceback
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from granian.process.signals import SignalPipe
+
+
+def fork(signals: SignalPipe, life: Callable[[], int]) -> int:
+    """The child's process id; in the child `life` is run, and its result is the exit status. Raises OSError."""
+    # What is still buffered would be written by both.
+    flush()
+    with signals.held_back():
+        pid = os.fork()
+        if pid == 0:
+            _live(signals, life)
+    return pid
+
+
+def _live(signals: SignalPipe, life: Callable[[], int]) -> None:
+    status = 1
+    try:
+        # With the signals still held back: the parent's pipe must not be written to from here.
+        signals.forget()
+        status = life()
+        _finish()
+    except BaseException:
+        # Nothing above this is left to tell.
+        traceback.print_exc()
+        raise
+    finally:
+        os._exit(status)
+
+
+def _finish() -> None:
+    """What the interpreter does at the end of a process, and os._exit does not."""
+    # Waits for threads that are not daemons, as multiprocessing does for its children.
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    logging.shutdown()
+    flush()
+
+
+def flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        # A full disk, or a reader that is gone: what a log handler could not write is told by it.
+        with contextlib.suppress(OSError):
+            # None: it was closed before the program started.
+            if stream is not None:
+                stream.flush()

@@ -1,0 +1,123 @@
+"""A reload, from the request to its outcome: read, bind what is new, start the new workers, let the old ones go."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING, Protocol
+
+from granian.errors import FatalError
+from granian.observe.logs import logger
+from granian.process.report import StartFailure
+from granian.process.rereading import Reader, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from granian.process.pool import Pool
+    from granian.process.sections import Plan
+    from granian.process.situation import Situation
+
+    # What is told at the end; None: all went well.
+    Tell = Callable[[Refused | None], object]
+
+SUPERSEDED = 'given up for a later request'
+
+
+class Helper(Protocol):
+    """What a reload needs of the supervisor."""
+
+    situation: Situation
+    pool: Pool
+
+    def help(self, life: Callable[[], int], ended: Callable[[int], None]) -> int: ...
+
+    def wait_for(self, what: Reader, callback: Callable[[], None]) -> None: ...
+
+    def let_go(self, what: Reader) -> None: ...
+
+
+def nobody(_: Refused | None) -> None:
+    """The log has it."""
+
+
+class Reload:
+    """At most one at a time: a later request takes the place of one that has not come to its end."""
+
+    def __init__(self, helper: Helper) -> None:
+        self._helper = helper
+        self._reader: Reader | None = None
+        self._tell: Tell | None = None
+
+    def begin(self, tell: Tell = nobody) -> None:
+        self.cancel()
+        self._tell = tell
+        reread = self._helper.situation.reread
+        if reread is None:
+            self._refuse(Refused('this server was not started from a configuration that could be read again'))
+            return
+        reader = Reader()
+        try:
+            pid = self._helper.help(lambda: reader.life(reread), lambda _: None)
+        except OSError as exc:
+            reader.close()
+            self._refuse(Refused(f'the configuration could not be read: {(exc.strerror or str(exc)).lower()}'))
+            return
+        reader.runs_as(pid)
+        self._reader = reader
+        self._helper.wait_for(reader, lambda: self._read(reader))
+
+    def cancel(self) -> None:
+        """Give up what is under way."""
+        if self._reader is not None:
+            os.kill(self._reader.pid, signal.SIGKILL)
+            self._helper.let_go(self._reader)
+            self._reader = None
+            self._refuse(Refused(SUPERSEDED))
+        elif self._tell is not None:
+            self._helper.pool.abandon(StartFailure('FatalError', SUPERSEDED, ''))
+
+    def _read(self, reader: Reader) -> None:
+        found = reader.outcome()
+        if found is None:
+            return
+        self._helper.let_go(reader)
+        self._reader = None
+        if isinstance(found, Refused):
+            self._refuse(found)
+        else:
+            self._build(found)
+
+    def _build(self, plan: Plan) -> None:
+        pool = self._helper.pool
+        if pool.change is not None:
+            # It replaces a worker of a generation that is about to go.
+            pool.abandon(StartFailure('FatalError', SUPERSEDED, ''))
+        try:
+            generation = self._helper.situation.build(plan, plan.supervisor.workers)
+        except FatalError as exc:
+            self._refuse(Refused(str(exc)))
+            return
+        pool.begin(generation, range(generation.workers), self._done)
+
+    def _done(self, failure: StartFailure | None) -> None:
+        situation = self._helper.situation
+        if failure is not None:
+            if failure.details:
+                logger.error('%s', failure.details)
+            situation.forget_coming()
+            self._refuse(Refused(failure.message))
+            return
+        situation.follow()
+        logger.info('Reloaded: generation %d serves', situation.generation.number)
+        self._end(None)
+
+    def _refuse(self, refused: Refused) -> None:
+        number = self._helper.situation.generation.number
+        logger.error('Not reloaded, generation %d goes on: %s', number, refused.message)
+        self._end(refused)
+
+    def _end(self, outcome: Refused | None) -> None:
+        tell, self._tell = self._tell, None
+        assert tell is not None
+        tell(outcome)
