@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from granian.protocol.contract import Refusal
+from granian.protocol.contract import Refusal, RequestHead
 from granian.protocol.requests import (
+    FIELD_BYTES,
     LINE_BYTES_MORE,
     SPECIAL_NAMES,
+    TARGET_BYTES,
     TOKEN,
     field_value,
     plain_field,
@@ -23,7 +25,7 @@ from granian.protocol.requests import (
 )
 
 if TYPE_CHECKING:
-    from granian.protocol.contract import Fields, RequestHead
+    from granian.protocol.contract import Fields
     from granian.protocol.limits import Http1Limits
 
 # Lines as nearly all are: `Name: value`, one space, none to strip, no tab. A match is a whole line.
@@ -32,12 +34,16 @@ _usual_lines = re.compile(rb'(?m)^(%b): (?! )([ -~\x80-\xff]*)(?<! )\r\n' % TOKE
 COMPARISONS_MAX = 8
 # Fewer lines than this are parsed as fast as they are recognised.
 LINES_MIN = 3
+# How many beginnings of request lines a connection remembers, and how long they may be.
+ROUTES_MAX = 64
+ROUTE_BYTES_MAX = 256
+_VERSION = b' HTTP/1.1'
 
 
-def read_fields(block: bytes) -> Fields:
-    """The fields of a block of lines, each with its CRLF. Raises Refusal."""
+def read_fields(block: bytes, lines: int) -> Fields:
+    """The fields of a block of lines, each with its CRLF; `lines`: the LFs in it. Raises Refusal."""
     pairs = _usual_lines(block)
-    if len(pairs) == block.count(b'\n'):
+    if len(pairs) == lines:
         # Each match holds one LF, so every line is a match.
         return [(name.lower(), value) for name, value in pairs]
     return [plain_field(line) for line in block[:-2].split(b'\r\n')]
@@ -47,7 +53,8 @@ class HeadReader:
     """Turns whole heads into RequestHeads."""
 
     __slots__ = (
-        '_after', '_before', '_comparisons', '_known', '_last_block', '_limits', '_line_bytes_max', '_name', '_name_sent', '_prefix', '_suffix', '_with_body', '_with_body_head',
+        '_after', '_before', '_comparisons', '_ending', '_known', '_last_block', '_limits', '_line_bytes_max', '_name',
+        '_name_sent', '_prefix', '_routes', '_suffix', '_usual', '_with_body', '_with_body_head',
     )  # fmt: skip
 
     def __init__(self, limits: Http1Limits) -> None:
@@ -63,6 +70,64 @@ class HeadReader:
         # The last head that a body came with. Others are recognised with all that was read at once.
         self._with_body = b''
         self._with_body_head: RequestHead | None = None
+        # `_known` where requests like it may be recognised by `recognise`, and what their bytes end with.
+        self._usual: RequestHead | None = None
+        self._ending = b''
+        # What stands before the query → method, raw path, path.
+        self._routes: dict[bytes, tuple[str, bytes, str]] = {}
+
+    def recognise(self, data: bytes) -> RequestHead | None:
+        """The head that `data` is, to its last byte, where it is one like those before and has no body.
+
+        None: look closer. That nothing else hides in it shows by its known parts, and by no line break in the others.
+        """
+        known = self._usual
+        if known is None:
+            return None
+        at = data.find(b'\r\n')
+        if not (data.startswith(self._prefix, at) and data.endswith(self._ending)):
+            return None
+        line = data[at + len(self._prefix) : len(data) - len(self._ending)]
+        if not line.startswith(self._name_sent) or len(data) > self._limits.head_bytes_max:
+            return None
+        value = line[len(self._name_sent) :]
+        # Over the bound or not is for others to say.
+        if value.translate(None, FIELD_BYTES) or not 9 < at <= self._limits.target_bytes_max:
+            return None
+        if not data.startswith(_VERSION, at - 9):
+            return None
+        start, _, query = data[: at - 9].partition(b'?')
+        route = self._routes.get(start) or self._route(start)
+        if route is None or query.translate(None, TARGET_BYTES):
+            return None
+        head = RequestHead()
+        head.method, head.raw_path, head.path = route
+        head.query = query
+        head.version = '1.1'
+        head.absolute = head.expects_continue = False
+        field = (self._name, value.strip(b' \t'))
+        head.fields = [*self._before, field, *self._after]
+        head.authority = known.authority
+        head.content_length = 0
+        head.keep_alive = known.keep_alive
+        head.upgrade = known.upgrade
+        head.kept = None
+        head.like = known, field
+        return head
+
+    def _route(self, start: bytes) -> tuple[str, bytes, str] | None:
+        """Method and path of the beginning of a request line, if there is nothing unusual about them."""
+        parts = start.split(b' ')
+        if len(parts) != 2 or parts[1][:1] != b'/' or len(start) > ROUTE_BYTES_MAX:
+            return None
+        try:
+            head = request_head((parts[0], parts[1], b'HTTP/1.1'), [], [(b'host', b'a')], self._limits)
+        except Refusal:
+            return None
+        if len(self._routes) >= ROUTES_MAX:
+            self._routes.clear()
+        route = self._routes[start] = head.method, head.raw_path, head.path
+        return route
 
     def read(self, block: bytes) -> RequestHead:
         """The head of a block: request line and field lines, each with its CRLF. Raises Refusal."""
@@ -100,9 +165,10 @@ class HeadReader:
         return head
 
     def _parse(self, request_line: bytes, block: bytes) -> RequestHead:
-        if block.count(b'\n') > self._limits.fields_max and block.count(b'\r\n') > self._limits.fields_max:
+        lines = block.count(b'\n')
+        if lines > self._limits.fields_max and block.count(b'\r\n') > self._limits.fields_max:
             raise Refusal(431, 'too many fields')
-        fields = read_fields(block) if block else []
+        fields = read_fields(block, lines) if block else []
         specials = [field for field in fields if field[0] in SPECIAL_NAMES]
         head = request_head(split_request_line(request_line), fields, specials, self._limits)
         if self._comparisons and len(fields) >= LINES_MIN and head.fields is fields:
@@ -127,4 +193,6 @@ class HeadReader:
         self._prefix = b'\r\n'.join([b'', *lines[:at], b''])
         self._suffix = b'\r\n'.join([b'', *lines[at + 1 :], b''])
         self._before, self._after = head.fields[:at], head.fields[at + 1 :]
+        self._ending = self._suffix + b'\r\n'
+        self._usual = head if head.version == '1.1' and head.content_length == 0 else None
         self._last_block = b''

@@ -79,22 +79,25 @@ class Http1Fast:
             data = self._data[self._pos :] + data
         self._receiving = True
         self.pending = False
-        if self._reading is HEAD and data == self._last_data and data:
-            # The same bytes on the same connection: the same head, and nothing after it.
-            self._data = b''
-            self._scanned = 0
-            try:
-                self._begin(self._last_head, b'', ended=True)
-            finally:
-                self._receiving = False
-        else:
-            self._data, self._pos = data, 0
-            try:
+        try:
+            head = self._recognise(data) if self._reading is HEAD else None
+            if head is not None:
+                self._data = b''
+                self._scanned = 0
+                self._begin(head, b'', ended=True)
+            else:
+                self._data, self._pos = data, 0
                 self._consume()
-            except Refusal as refusal:
-                self._refuse(refusal)
-            finally:
-                self._receiving = False
+        except Refusal as refusal:
+            self._refuse(refusal)
+        finally:
+            self._receiving = False
+
+    def _recognise(self, data: bytes) -> RequestHead | None:
+        """The head that these bytes are, and nothing but that: the one before once more, or one like it."""
+        if data == self._last_data and data:
+            return self._last_head
+        return self._heads.recognise(data)
 
     def _consume(self) -> None:
         """Take requests from the input for as long as they are answered at once."""

@@ -59,7 +59,7 @@ def request_head(
     head.version = VERSIONS.get(version) or _version(version)
     head.fields = fields
     head.kept = head.like = None
-    if len(specials) == 1 and head.version == '1.1' and _known_host(specials[0][1]) and specials[0][0] == b'host':
+    if len(specials) == 1 and specials[0][0] == b'host' and head.version == '1.1' and _is_usual_host(specials[0][1]):
         # As most requests are: no body, nothing to negotiate.
         head.authority = specials[0][1]
         head.content_length = 0
@@ -70,6 +70,15 @@ def request_head(
         _apply_specials(head, specials, limits)
     apply_target(head, target, limits)
     return head
+
+
+def _is_usual_host(host: bytes) -> bool:
+    if _known_host(host):
+        return True
+    if _is_plain_host(host):
+        _hosts.keep(host, True, len(host))
+        return True
+    return False
 
 
 def similar_head(

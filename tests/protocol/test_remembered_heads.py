@@ -25,6 +25,8 @@ PROPERTIES = (
     'content_length',
     'expects_continue',
     'keep_alive',
+    'absolute',
+    'upgrade',
 )
 
 a_line = st.one_of(st.sampled_from(LINES), st.integers(0, 5).map(lambda n: b'X-Id: %d' % n))
@@ -76,6 +78,65 @@ def test_heads_of_a_connection_are_read_as_if_each_was_the_first(steps):
         assert outcome(reader.read, block) == expected
         if isinstance(expected, int):
             break
+
+
+@given(
+    heads, st.binary(max_size=3), st.integers(0, 400), st.sampled_from([b'', b'\r\n', b'\n', b'\r', b' ', b'\0', b'#'])
+)
+@settings(max_examples=500, deadline=None)
+def test_what_is_recognised_is_one_head_and_read_as_if_it_was_the_first(steps, behind, at, between):
+    reader = HeadReader(LIMITS)
+    for block in blocks(steps):
+        data = block + b'\r\n'
+        for variant in (data, data + behind, data[:at] + between + data[at:], data * 2):
+            head = reader.recognise(variant)
+            if head is not None:
+                assert variant.find(b'\r\n\r\n') == len(variant) - 4
+                assert outcome(lambda _, head=head: head, b'') == outcome(plainly, variant[:-2])
+        if isinstance(outcome(reader.read, block), int):
+            break
+
+
+USUAL = b'%b HTTP/1.1\r\nHost: a\r\nAccept: x\r\nX-Id: %b\r\nCookie: y\r\n\r\n'
+
+
+@pytest.mark.parametrize(
+    ('request_line', 'value', 'is_recognised'),
+    [
+        (b'GET /a?b=1', b'7', True),
+        (b'GET /a', b'7', True),
+        (b'POST /other%20path?', b'  7\t', True),
+        (b'GET /a?b=1 2', b'7', False),
+        (b'GET /a?#', b'7', False),
+        (b'GET  /a', b'7', False),
+        (b'GET a', b'7', False),
+        (b'GET /a#', b'7', False),
+        (b'GET http://b/', b'7', False),
+        (b'OPTIONS *', b'7', False),
+        (b'CONNECT /a', b'7', False),
+        (b'G@T /a', b'7', False),
+        (b'GET /' + b'a' * LIMITS.target_bytes_max, b'7', False),
+        (b'GET /a?' + b'a' * LIMITS.target_bytes_max, b'7', False),
+        (b'GET /a', b'7\r\nX: y', False),
+        (b'GET /a', b'7\nX', False),
+        (b'GET /a', b'\0', False),
+        (b'GET /a', b'7\r\n\r\nGET /b HTTP/1.1', False),
+        (b'GET /a', b'7' * LIMITS.head_bytes_max, False),
+        (b'GET /a HTTP/1.1\r\nX: y\r\n\r\nGET /a', b'7', False),
+    ],
+)
+def test_usual_heads_are_recognised_and_no_others(request_line, value, is_recognised):
+    reader = HeadReader(LIMITS)
+    for known in (b'1', b'2'):
+        assert reader.recognise(USUAL % (b'GET /', known)) is None
+        reader.read((USUAL % (b'GET /', known))[:-2])
+    data = USUAL % (request_line, value)
+    # Twice: what is remembered of the first time changes nothing.
+    for _ in range(2):
+        head = reader.recognise(data)
+        assert (head is not None) is is_recognised
+        if head is not None:
+            assert outcome(lambda _, head=head: head, b'') == outcome(plainly, data[:-2])
 
 
 @given(heads, heads)
