@@ -91,8 +91,10 @@ class Carrier(Protocol):
 
     loop: asyncio.AbstractEventLoop
     info: ConnectionInfo
-    # True while the socket takes no more.
-    blocked: bool
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the socket takes no more for now."""
 
     def flush(self) -> None:
         """Send what the engine has put out."""
@@ -175,17 +177,18 @@ class Exchange:
             return True
         arrived = sum(map(len, self._chunks))
         if max(arrived, self.head.content_length) > bound:
-            self._refuse_body()
+            self.give_up(_TOO_LARGE, b'body too large\n')
             return False
         if not self.body_ended:
             self._room = bound - arrived
         return True
 
-    def _refuse_body(self) -> None:
+    def give_up(self, response: ResponseHead, body: bytes) -> None:
+        """Answer in the application's place, which cannot go on; cut what it has begun."""
         if self.started:
             self.abort()
         elif not self.lost:
-            self.respond(_TOO_LARGE, b'body too large\n')
+            self.respond(response, body)
         self.tell_gone(lost=True)
 
     # ── the request's body ───────────────────────────────────────────────────────────────────────────────────────
@@ -200,6 +203,11 @@ class Exchange:
         self._engine.took(self._stream, len(data))
         self.carrier.made_room()
         return data
+
+    @property
+    def holds_body(self) -> bool:
+        """Whether some of the body has arrived and was not taken."""
+        return bool(self._chunks)
 
     @property
     def body_taken(self) -> bool:
@@ -361,7 +369,7 @@ class Exchange:
         if self._room is not None:
             self._room -= len(data)
             if self._room < 0:
-                self._refuse_body()
+                self.give_up(_TOO_LARGE, b'body too large\n')
                 return
         self._chunks.append(data)
         self.wake()

@@ -5,10 +5,6 @@ from __future__ import annotations
 # Upstream's flags; their variables follow from them, except for those of LATER_VARIABLE_NAMES.
 LATER_FLAGS = frozenset({
     '--ws', '--no-ws',
-    '--http2-adaptive-window', '--no-http2-adaptive-window', '--http2-initial-connection-window-size',
-    '--http2-initial-stream-window-size', '--http2-keep-alive-interval', '--http2-keep-alive-timeout',
-    '--http2-max-concurrent-streams', '--http2-max-frame-size', '--http2-max-headers-size',
-    '--http2-max-send-buffer-size',
     '--ssl-certificate', '--ssl-keyfile', '--ssl-keyfile-password', '--ssl-protocol-min', '--ssl-ca', '--ssl-crl',
     '--ssl-client-verify', '--no-ssl-client-verify',
     '--respawn-interval', '--rss-sample-interval', '--rss-samples', '--workers-lifetime', '--workers-max-rss',
@@ -24,7 +20,7 @@ LATER_VARIABLES = frozenset(
 )
 # Keys of the whole document, `[]` standing for an index.
 LATER_KEYS = frozenset({
-    'http2', 'websocket', 'metrics', 'reload',
+    'websocket', 'metrics', 'reload',
     'listeners[].tls', 'apps[].websockets',
 })  # fmt: skip
 NOT_YET = 'is not served by this version yet'

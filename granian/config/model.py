@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from granian.config.bind import Bind
 from granian.config.checks import check_access_format, check_logging_file
+from granian.config.http2 import Http2
 from granian.config.mounts import App, Rule, Static, with_own_names
 from granian.config.proxies import USUAL_FIELDS, ForwardedFields, ProxyProtocol, TrustedProxies
 from granian.config.section import COUNT_MAX, SIZE_MAX, WAIT_MAX_S, Section
@@ -58,7 +59,10 @@ class Listener(Section):
     http: Annotated[
         Literal['auto', '1', '2'],
         CHOICE,
-        Field(description='HTTP version. This version of the server serves HTTP/1.0 and 1.1.', examples=['1']),
+        Field(
+            description='HTTP version. `auto`: HTTP/1.0, 1.1 and 2, as the client wishes. `1`: no HTTP/2. `2`: nothing else.',
+            examples=['1'],
+        ),
         Flag('--http', 'HTTP version'),
     ] = 'auto'
     permissions: Annotated[
@@ -240,6 +244,7 @@ class Config(BaseSettings):
     ] = ()
     rules: Annotated[tuple[Rule, ...], Field(description='What is answered without an application.')] = ()
     http1: Annotated[Http1, Field(description='HTTP/1.0 and HTTP/1.1.')] = Http1()
+    http2: Annotated[Http2, Field(description='HTTP/2.')] = Http2()
     limits: Annotated[Limits, Field(description='Bounds on what one request may hold.')] = Limits()
     timeouts: Annotated[Timeouts, Field(description='Time a connection may spend waiting for the client.')] = Timeouts()
     logging: Annotated[Logging, Field(description="The server's own log and the access log.")] = Logging()

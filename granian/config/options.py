@@ -29,6 +29,7 @@ TOPICS = {
     'apps': 'Application',
     'static': 'Static files',
     'http1': 'HTTP/1',
+    'http2': 'HTTP/2',
     'logging': 'Logging',
 }
 

@@ -58,8 +58,6 @@ def _installed(module: str) -> bool:
 
 
 def _listener(key: str, listener: Listener) -> Iterator[Breach]:
-    if listener.http == '2':
-        yield Breach(f'{key}.http', 'HTTP/2 is not served by this version yet; write "auto" or "1"')
     if listener.permissions is not None and listener.bind.kind != 'unix':
         yield Breach(
             f'{key}.permissions', f'only a unix: listener has permissions, not {listener.bind}', (f'{key}.bind',)

@@ -10,6 +10,7 @@ from granian.observe import logs
 from granian.observe.logs import logger
 from granian.process import sections, titles
 from granian.process.loops import loops
+from granian.protocol.limits import HTTP2_FRAME_BYTES_LEAST, HTTP2_WINDOW_BYTES_LEAST
 
 if TYPE_CHECKING:
     from granian.config.model import Config
@@ -50,6 +51,13 @@ def warn(config: Config) -> None:
         logger.warning('There are more workers (%d) than CPUs (%d)', server.workers, cpus)
     if server.task_impl != 'asyncio':
         logger.warning('task_impl %r has no meaning in Python: tasks are those of asyncio', server.task_impl)
+    if config.http2.max_frame_size < HTTP2_FRAME_BYTES_LEAST:
+        logger.warning('HTTP/2 knows no frames smaller than %d: http2.max_frame_size is that', HTTP2_FRAME_BYTES_LEAST)
+    if config.http2.initial_connection_window_size < HTTP2_WINDOW_BYTES_LEAST:
+        logger.warning(
+            'HTTP/2 knows no connection window smaller than %d: http2.initial_connection_window_size is that',
+            HTTP2_WINDOW_BYTES_LEAST,
+        )
     kept = {
         'runtime_threads': server.runtime_threads != 1,
         'runtime_blocking_threads': server.runtime_blocking_threads is not None,

@@ -9,8 +9,15 @@ from granian.config.env_files import variables
 from granian.observe.logs import read_config
 from granian.process import mounts
 from granian.process.sockets import Bound, Wanted
-from granian.protocol.limits import Http1Limits
-from granian.server.settings import AccessLogSettings, ListenerSettings, ProxySettings, ServingSettings, Timeouts
+from granian.protocol.limits import HTTP2_FRAME_BYTES_LEAST, Http1Limits, Http2Limits
+from granian.server.settings import (
+    AccessLogSettings,
+    Http2Settings,
+    ListenerSettings,
+    ProxySettings,
+    ServingSettings,
+    Timeouts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -114,8 +121,19 @@ def plan(config: Config, loop: str) -> Plan:
         supervisor=supervisor(config),
         worker=worker(config, unbound, loop),
         pid_file=config.server.pid_file,
-        summary=f'HTTP/1 engine: {config.http1.engine}, loop: {loop}, workers: {config.server.workers}',
+        summary=f'{engines(config)}, loop: {loop}, workers: {config.server.workers}',
     )
+
+
+def engines(config: Config) -> str:
+    """The engines that are in use, as the log says them."""
+    spoken = {listener.http for listener in config.listeners}
+    parts = []
+    if spoken != {'2'}:
+        parts.append(f'HTTP/1 engine: {config.http1.engine}')
+    if spoken != {'1'}:
+        parts.append(f'HTTP/2 engine: {config.http2.engine}')
+    return ', '.join(parts)
 
 
 def environment(config: Config) -> Mapping[str, str]:
@@ -138,7 +156,7 @@ def title(config: Config, bound: Sequence[Bound]) -> str:
 
 def serving(config: Config, bound: Sequence[Bound]) -> ServingSettings:
     server = config.server
-    limits = http1_limits(config)
+    limits, http2 = http1_limits(config), http2_settings(config)
     access = config.logging.access
     return ServingSettings(
         apps=mounts.apps(config, exchanges_max(config)),
@@ -152,6 +170,8 @@ def serving(config: Config, bound: Sequence[Bound]) -> ServingSettings:
                 http1=limits,
                 pipeline_flush=config.http1.pipeline_flush,
                 proxies=proxies(config.listeners[each.listener]),
+                http2=http2,
+                http=config.listeners[each.listener].http,
             )
             for each in bound
         ),
@@ -193,4 +213,33 @@ def http1_limits(config: Config) -> Http1Limits:
         discard_bytes_max=limits.discard,
         keep_alive=http1.keep_alive,
         require_host=http1.require_host,
+    )
+
+
+def http2_settings(config: Config) -> Http2Settings:
+    http2 = config.http2
+    return Http2Settings(
+        engine=http2.engine,
+        limits=http2_limits(config),
+        ping_after_s=http2.keep_alive_interval,
+        ping_timeout_s=http2.keep_alive_timeout,
+    )
+
+
+def http2_limits(config: Config) -> Http2Limits:
+    limits, http2 = config.limits, config.http2
+    return Http2Limits(
+        # Upstream's default is far above what any head needs: the server's own bound holds as well.
+        head_bytes_max=min(limits.head, http2.max_headers_size),
+        target_bytes_max=limits.target,
+        fields_max=limits.fields,
+        body_bytes_max=mounts.body_bytes_max(config),
+        discard_bytes_max=limits.discard,
+        streams_max=http2.max_concurrent_streams,
+        # RFC 9113 6.5.2: less cannot be asked for.
+        frame_bytes_max=max(HTTP2_FRAME_BYTES_LEAST, http2.max_frame_size),
+        stream_window_bytes=http2.initial_stream_window_size,
+        connection_window_bytes=http2.initial_connection_window_size,
+        adaptive_window=http2.adaptive_window,
+        send_buffer_bytes_max=http2.max_send_buffer_size,
     )

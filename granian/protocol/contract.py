@@ -105,8 +105,10 @@ class Engine(Protocol):
     broken: bool
     # True: more input waits inside; call `receive(b'')`, not from within an application.
     pending: bool
-    # 'idle' between requests · 'head' inside one · 'body' while the client may be sending one · 'busy' otherwise.
-    phase: str
+
+    @property
+    def phase(self) -> str:
+        """'idle' between requests · 'head' inside one · 'body' while the client may be sending one · 'busy' otherwise."""
 
     def receive(self, data: bytes) -> None:
         """Bytes from the socket, or b'' to go on with those already here."""
@@ -170,16 +172,22 @@ class MultiplexedEngine(Engine, Protocol):
     of them waits there, and a large one never stands before a small one of another stream.
     """
 
-    # True: body bytes wait that flow control lets go: call `produce` when the socket takes more.
-    sendable: bool
-    # True: body bytes wait, and flow control lets none of them go.
-    stalled: bool
-    # Body bytes that were put out so far, all streams together.
-    progress: int
     # PINGs of ours that were not answered yet.
     pings_owed: int
     # Requests that were begun and whose response is not whole yet.
     streams_open: int
+
+    @property
+    def sendable(self) -> bool:
+        """Whether body bytes wait that flow control lets go: call `produce` when the socket takes more."""
+
+    @property
+    def stalled(self) -> bool:
+        """Whether body bytes wait of which flow control lets none go."""
+
+    @property
+    def progress(self) -> int:
+        """Body bytes that were put out so far, all streams together."""
 
     def produce(self, count: int) -> None:
         """Put out about `count` bytes of bodies, the streams by turns."""

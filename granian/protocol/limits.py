@@ -26,6 +26,11 @@ class Http1Limits:
     require_host: bool
 
 
+# RFC 9113 6.5.2 and 6.9.2: what every HTTP/2 connection has at least.
+HTTP2_FRAME_BYTES_LEAST = 16384
+HTTP2_WINDOW_BYTES_LEAST = 65535
+
+
 @dataclass(frozen=True, slots=True)
 class Http2Limits:
     """Bounds on one HTTP/2 connection. Sizes in bytes; None means no bound."""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from contextvars import copy_context
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from granian.exchange import ConnectionInfo
 from granian.server.connection import Connection
 from granian.server.deadlines import DeadlineWheel
+from granian.server.sniffing import Sniffer
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine
 
     from granian.exchange import Exchange
-    from granian.protocol.contract import Engine, RequestHead, ResponseDefaults
+    from granian.protocol.contract import Engine, MultiplexedEngine, RequestHead, ResponseDefaults
     from granian.protocol.proxy_header import Origin
     from granian.server.gate import Gate
     from granian.server.settings import ListenerSettings, Timeouts
@@ -27,6 +29,14 @@ JOIN_BYTES_MAX = 64 * 1024
 GATHERING_LOOPS = ('uvloop', 'winloop')
 # The name by which a transport is asked for the Origin of its connection, where a proxy told of it.
 ORIGIN = 'granian.origin'
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """The classes of a listener's engines. None: HTTP/2 is not served."""
+
+    http1: Callable[..., Engine]
+    http2: Callable[..., MultiplexedEngine] | None
 
 
 class AccessLog(Protocol):
@@ -95,21 +105,24 @@ class Service:
 
     __slots__ = (
         'access_log', 'address', 'connection_closed', 'connections', 'context', 'defaults', 'drain_idle_s', 'draining', 'engine',
-        'gate', 'handle', 'join_bytes_max', 'keep', 'limits', 'loop', 'pipeline_flush', 'scheme', 'timeouts', 'wheel',
+        'engine2', 'gate', 'handle', 'http', 'http2', 'join_bytes_max', 'keep', 'limits', 'loop', 'pipeline_flush', 'scheme', 'timeouts', 'wheel',
     )  # fmt: skip
 
     def __init__(
         self,
         shared: Shared,
         listener: ListenerSettings,
-        engine: Callable[..., Engine],
+        engines: Engines,
         handle: Callable[[Exchange], Coroutine[Any, Any, None] | None],
     ) -> None:
-        self.engine = engine
+        self.engine = engines.http1
+        self.engine2 = engines.http2
         self.handle = handle
         self.address = listener.address
         self.scheme = 'http'
         self.limits = listener.http1
+        self.http = listener.http
+        self.http2 = listener.http2
         self.pipeline_flush = listener.pipeline_flush
         self.draining = False
         # While draining: how long a request that may be on its way is given before an idle connection is closed.
@@ -138,4 +151,13 @@ class Service:
 
     def connection(self, alpn: str | None = None) -> asyncio.Protocol:
         """What speaks with a newly accepted client. `alpn`: what TLS agreed on; None: nothing, or no TLS."""
-        return Connection(self)
+        if self.engine2 is None or alpn == 'http/1.1':
+            return Connection(self)
+        from granian.server.http2_connection import Http2Connection
+
+        if alpn == 'h2':
+            return Http2Connection(self, self.engine2)
+        if self.scheme == 'https':
+            # RFC 9113 3.2: over TLS, HTTP/2 is agreed on. Where nothing else is served, a client may know that.
+            return Connection(self) if self.http == 'auto' else Http2Connection(self, self.engine2)
+        return Sniffer(self, Http2Connection, self.engine2)

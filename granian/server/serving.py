@@ -18,12 +18,12 @@ from granian.server.forwarding import behind
 from granian.server.gate import Gate
 from granian.server.mounting import adapter_of, router_of
 from granian.server.proxied import ProxiedListener
-from granian.server.service import Service, Shared
+from granian.server.service import Engines, Service, Shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from granian.protocol.contract import Engine
+    from granian.protocol.contract import Engine, MultiplexedEngine
     from granian.server.settings import ListenerSettings, ProxySettings, ServingSettings
 
 logger = logging.getLogger('_granian')
@@ -49,6 +49,13 @@ def engine_class(name: str) -> Callable[..., Engine]:
     from granian.protocol.http1_fast import Http1Fast
 
     return Http1Fast
+
+
+def http2_engine_class() -> Callable[..., MultiplexedEngine]:
+    """The HTTP/2 engine."""
+    from granian.protocol.http2_h2 import Http2H2
+
+    return Http2H2
 
 
 class Serving:
@@ -99,8 +106,11 @@ class Serving:
         self.shared.wheel.start()
         router = router_of(self._settings, self.adapters)
         for sock, listener in zip(sockets, self._settings.listeners, strict=True):
-            handle = behind(listener.proxies, router.handle)
-            service = Service(self.shared, listener, engine_class(listener.http1_engine), handle)
+            engines = Engines(
+                http1=engine_class(listener.http1_engine),
+                http2=None if listener.http == '1' else http2_engine_class(),
+            )
+            service = Service(self.shared, listener, engines, behind(listener.proxies, router.handle))
             await self._listen(sock, service, listener)
         self._sockets = list(sockets)
 

@@ -10,7 +10,7 @@ from granian.routing.table import Place
 if TYPE_CHECKING:
     from granian.adapters.static_settings import StaticSettings
     from granian.protocol.contract import Field
-    from granian.protocol.limits import Http1Limits
+    from granian.protocol.limits import Http1Limits, Http2Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,18 @@ class ProxySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Http2Settings:
+    """How HTTP/2 is spoken."""
+
+    engine: Literal['fast', 'h2']
+    limits: Http2Limits
+    # A client that is silent for so long is asked for a sign of life; None: never.
+    ping_after_s: float | None
+    # Without one for so long: cut.
+    ping_timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class ListenerSettings:
     """One bound socket as a worker sees it. `address` is what ASGI calls `server`: (host, port), or (path, None)."""
 
@@ -46,6 +58,9 @@ class ListenerSettings:
     http1: Http1Limits
     # Write each response of a pipelined batch by itself (False) or all that one read produced at once (True).
     pipeline_flush: bool
+    http2: Http2Settings
+    # 'auto': HTTP/1 and HTTP/2, whichever the client speaks.
+    http: Literal['auto', '1', '2'] = 'auto'
     # None: nobody in front is believed.
     proxies: ProxySettings | None = None
 

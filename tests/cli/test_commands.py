@@ -155,8 +155,8 @@ def test_help_groups_every_flag_by_topic(granian):
     headings = [line.rstrip(':') for line in said.splitlines() if line.endswith(':') and not line.startswith(' ')]
 
     assert status == 0
-    assert headings[:8] == [
-        'Commands', 'Configuration', 'Processes', 'Listening', 'Application', 'Static files', 'HTTP/1', 'Logging',
+    assert headings[:9] == [
+        'Commands', 'Configuration', 'Processes', 'Listening', 'Application', 'Static files', 'HTTP/1', 'HTTP/2', 'Logging',
     ]  # fmt: skip
     assert not [flag.name for option in options() for flag in option.flags if flag.name not in said]
     assert not [flag for flag in LATER_FLAGS if f'{flag} ' in said]

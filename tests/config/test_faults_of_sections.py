@@ -65,12 +65,28 @@ bind = "*:80"
     ),
     ('no-listeners', 'listeners = []\n', 'granian.toml:1:13: listeners: must not be empty'),
     (
-        'HTTP2',
+        'few-streams',
+        """\
+[http2]
+max_concurrent_streams = 9
+""",
+        'granian.toml:2:26: http2.max_concurrent_streams: 9 is less than the minimum allowed value of 10',
+    ),
+    (
+        'window-of-no-32-bits',
+        """\
+[http2]
+initial_stream_window_size = "2GiB"
+""",
+        "granian.toml:2:30: http2.initial_stream_window_size: '2GiB' is greater than the maximum allowed value of 2147483647",
+    ),
+    (
+        'HTTP3',
         """\
 [[listeners]]
-http = "2"
+http = "3"
 """,
-        'granian.toml:2:8: listeners[0].http: HTTP/2 is not served by this version yet; write "auto" or "1"',
+        "granian.toml:2:8: listeners[0].http: '3' is not one of: auto, 1, 2",
     ),
     ('section-that-is-a-value', 'server = 3\n', 'granian.toml:1:10: server: must be a table, not 3'),
     (

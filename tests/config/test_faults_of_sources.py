@@ -149,7 +149,7 @@ environment GRANIAN_HTTP1__KEEPALIVE: http1.keepalive: unknown key; did you mean
         {'GRANIAN_HTTP3__ENGINE': 'fast'},
         {},
         """\
-environment GRANIAN_HTTP3__ENGINE: http3: unknown key; did you mean 'http1'?
+environment GRANIAN_HTTP3__ENGINE: http3: unknown key; did you mean 'http2'?
 1 variable has faults; nothing was started""",
     ),
     (

@@ -60,14 +60,14 @@ zzz = 1
     (
         'later-section',
         """\
-[http2]
-engine = "h2"
+[websocket]
+engine = "fast"
 
 [[metrics]]
 enabled = true
 """,
         """\
-granian.toml:1:2: http2: is not served by this version yet
+granian.toml:1:2: websocket: is not served by this version yet
 granian.toml:4:3: metrics: is not served by this version yet""",
     ),
     (

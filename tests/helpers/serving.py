@@ -23,9 +23,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from granian.process.loops import loops
-from granian.protocol.limits import Http1Limits
+from granian.protocol.limits import Http1Limits, Http2Limits
 from granian.server.serving import Serving
-from granian.server.settings import AppSettings, ListenerSettings, ProxySettings, ServingSettings, Timeouts
+from granian.server.settings import (
+    AppSettings,
+    Http2Settings,
+    ListenerSettings,
+    ProxySettings,
+    ServingSettings,
+    Timeouts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -42,6 +49,19 @@ LIMITS = Http1Limits(
     discard_bytes_max=64 * 1024,
     keep_alive=True,
     require_host=True,
+)
+HTTP2_LIMITS = Http2Limits(
+    head_bytes_max=64 * 1024,
+    target_bytes_max=8 * 1024,
+    fields_max=100,
+    body_bytes_max=None,
+    discard_bytes_max=64 * 1024,
+    streams_max=100,
+    frame_bytes_max=16384,
+    stream_window_bytes=64 * 1024,
+    connection_window_bytes=256 * 1024,
+    adaptive_window=False,
+    send_buffer_bytes_max=64 * 1024,
 )
 TIMEOUTS = Timeouts(head_s=30, body_read_s=30, keep_alive_s=30, write_s=30)
 
@@ -128,6 +148,11 @@ class Served:
         limits: dict[str, Any] | None = None,
         timeouts: dict[str, float] | None = None,
         proxies: ProxySettings | None = None,
+        http: str = 'auto',
+        http2_engine: str = 'h2',
+        http2: dict[str, Any] | None = None,
+        ping: tuple[float, float] | None = None,
+        access_log: Any = None,
         **more: Any,
     ) -> None:
         self.loop = loop.loop
@@ -141,6 +166,13 @@ class Served:
             http1=replace(LIMITS, **(limits or {})),
             pipeline_flush=pipeline_flush,
             proxies=proxies,
+            http=http,  # type: ignore[arg-type]
+            http2=Http2Settings(
+                engine=http2_engine,  # type: ignore[arg-type]
+                limits=replace(HTTP2_LIMITS, **(http2 or {})),
+                ping_after_s=ping[0] if ping else None,
+                ping_timeout_s=ping[1] if ping else 20,
+            ),
         )
         self.settings = ServingSettings(
             apps=(AppSettings('app', 'test:app', 'asgi', lifespan, False, root_path, debug),),  # type: ignore[arg-type]
@@ -153,6 +185,7 @@ class Served:
         )
         self.serving = Serving(self.settings, [application], self.loop)
         self.shared = self.serving.shared
+        self.shared.access_log = access_log
         self._stopped = False
 
     async def __aenter__(self) -> Served:

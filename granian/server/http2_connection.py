@@ -1,0 +1,351 @@
+"""A connection of HTTP/2: many exchanges at once, each carried by a lane of its own."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+from time import perf_counter
+from typing import TYPE_CHECKING, cast
+
+from granian.exchange import Exchange
+from granian.server.deadlines import NEVER
+from granian.server.http2_lanes import Lane, Pinger
+from granian.server.passage import unsent_bytes
+from granian.server.tasks import start_now
+from granian.server.wire import LINGER_S, Wire
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from granian.protocol.contract import Fields, MultiplexedEngine, Refusal, RequestHead
+    from granian.server.service import Service
+
+logger = logging.getLogger('_granian')
+
+# Bodies that are put out in one turn of the loop: then the other connections have theirs.
+TURN_BYTES = 128 * 1024
+# What may wait in the transport before nothing more is read: heads and answers to PING come from what is read.
+UNSENT_BYTES_MAX = 512 * 1024
+# tcp(7): the kernel holds no more than this of what it has not sent, so that a small response overtakes a large one.
+NOT_SENT_BYTES_MAX = 128 * 1024
+_TCP_NOTSENT_LOWAT = 25 if sys.platform == 'linux' else None
+
+
+class Http2Connection(Wire):
+    """Moves bytes between a transport and an engine, exchanges to the application, and time to all of them."""
+
+    __slots__ = (
+        '_clogged', '_drained', '_exchanges', '_flushed', '_idle', '_in_head', '_inside', '_leaving', '_pinger', '_scheduled',
+        '_timed', '_waiting', 'heard',
+    )  # fmt: skip
+    engine: MultiplexedEngine
+
+    def __init__(self, service: Service, engine: Callable[..., MultiplexedEngine]) -> None:
+        super().__init__(service)
+        settings = service.http2
+        self.engine = engine(settings.limits, service.defaults, self)
+        self._exchanges: dict[int, Exchange] = {}
+        # Those that found the gate closed, in order.
+        self._waiting: dict[int, Exchange] = {}
+        # Lanes that put out something since the engine was last asked for bodies.
+        self._flushed: list[Lane] = []
+        # Lanes that the wheel knows.
+        self._timed: set[Lane] = set()
+        self._inside = self._scheduled = self._clogged = False
+        # There is no request, and the time for one runs.
+        self._idle = self._in_head = False
+        # The client was told to begin nothing more; that nothing more is served.
+        self._leaving = self._drained = False
+        # Something came since the pinger last looked.
+        self.heard = False
+        self._pinger = None if settings.ping_after_s is None else Pinger(self, settings)
+
+    # ── the transport's calls ────────────────────────────────────────────────────────────────────────────────────
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._meet(transport)
+        self._in_head = True
+        _hold_little(transport)
+        if self._pinger is not None:
+            self._pinger.start()
+        if self.service.draining:
+            self.drain()
+
+    def data_received(self, data: bytes) -> None:
+        if self._lingering:
+            return
+        self.heard = True
+        self._inside = True
+        self.engine.receive(data)
+        self._inside = False
+        self._settle()
+
+    def eof_received(self) -> bool:
+        self._ended = True
+        if self._lingering:
+            return False
+        self.engine.receive_eof()
+        self._settle()
+        return not self._transport.is_closing()
+
+    def pause_writing(self) -> None:
+        self.blocked = True
+        self._unsent = unsent_bytes(self._transport)
+        self._arm(self._write_s())
+
+    def resume_writing(self) -> None:
+        self.blocked = False
+        if self._lingering:
+            self._arm(LINGER_S)
+        elif self._transport.is_closing():
+            self._arm(self._write_s())
+        else:
+            self.deadline = NEVER
+            self._idle = self._in_head = self._clogged = False
+            if self._leaving:
+                self._stop_serving()
+            self._settle()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._part()
+        for lane in self._timed:
+            self.service.wheel.forget(lane)
+        self._timed.clear()
+        if self._pinger is not None:
+            self._pinger.stop()
+        self._lose_all()
+        self.service.connection_closed()
+
+    # ── the engine's calls ───────────────────────────────────────────────────────────────────────────────────────
+
+    def on_request(self, stream: int, head: RequestHead, body: bytes, *, ended: bool) -> None:
+        service = self.service
+        lane = Lane(self, stream)
+        exchange = self._exchanges[stream] = Exchange(lane, self.engine, stream, head, body, body_ended=ended)
+        self._idle = False
+        if service.access_log is not None:
+            exchange.started_at_s = perf_counter()
+        if not ended:
+            lane.await_body()
+        gate = service.gate
+        if self._waiting or gate.busy >= gate.limit:
+            self._wait_turn(stream, exchange)
+        else:
+            self._begin(exchange)
+
+    def _wait_turn(self, stream: int, exchange: Exchange) -> None:
+        if not self._waiting:
+            self.service.gate.wait(self._begin_waiting)
+        self._waiting[stream] = exchange
+
+    def _begin_waiting(self) -> None:
+        """There is room for one; connections where more wait take turns."""
+        if not self._waiting:
+            return
+        exchange = self._waiting.pop(next(iter(self._waiting)))
+        if self._waiting:
+            self.service.gate.wait(self._begin_waiting)
+        self._begin(exchange)
+
+    def _begin(self, exchange: Exchange) -> None:
+        service = self.service
+        service.gate.busy += 1
+        answering = service.handle(exchange)
+        if answering is None:
+            return
+        task = start_now(answering, self.loop)
+        if not task.done():
+            service.keep(task)
+
+    def on_body(self, stream: int, data: bytes) -> None:
+        exchange = self._exchanges.get(stream)
+        if exchange is not None:
+            cast('Lane', exchange.carrier).got_body()
+            exchange.tell_body(data)
+
+    def on_body_end(self, stream: int, trailers: Fields) -> None:
+        exchange = self._exchanges.get(stream)
+        if exchange is not None:
+            exchange.tell_body_end(trailers)
+
+    def on_gone(self, stream: int, reason: str, status: int = 0) -> None:
+        exchange = self._exchanges.get(stream)
+        if exchange is not None:
+            logger.debug('Request cut off: %s', reason)
+            exchange.status = exchange.status or status
+            self._lose(stream, exchange)
+
+    def on_refused(self, refusal: Refusal, request_line: bytes) -> None:
+        logger.debug('Request refused: %d %s', refusal.status, refusal.reason)
+        self._log_refused(refusal, request_line)
+
+    def on_room(self, stream: int) -> None:
+        exchange = self._exchanges.get(stream)
+        if exchange is not None:
+            exchange.wake()
+
+    def _lose(self, stream: int, exchange: Exchange) -> None:
+        if self._waiting.pop(stream, None) is None:
+            exchange.tell_gone(lost=True)
+            exchange.abort()
+        else:
+            # It never took a place.
+            del self._exchanges[stream]
+            if self.service.access_log is not None:
+                self._log_access(exchange)
+
+    def _lose_all(self) -> None:
+        for stream, exchange in tuple(self._exchanges.items()):
+            self._lose(stream, exchange)
+
+    # ── the lanes' calls ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def flushed(self, lane: Lane) -> None:
+        """Something was put out for a stream."""
+        self._flushed.append(lane)
+        if not (self._inside or self._scheduled):
+            self.settle_soon()
+
+    def settle_soon(self) -> None:
+        """All that happens in this turn of the loop goes out together."""
+        if not (self._inside or self._scheduled):
+            self._scheduled = True
+            self._later(self._settle)
+
+    def upgraded(self, exchange: Exchange, lane: Lane) -> None:
+        # Its place is free for others: it mostly waits.
+        self.service.gate.left()
+        if self.service.access_log is not None:
+            self._log_access(exchange)
+        self.flushed(lane)
+
+    def completed(self, exchange: Exchange, lane: Lane) -> None:
+        del self._exchanges[lane.stream]
+        if exchange.successor is None:
+            self.service.gate.left()
+            if self.service.access_log is not None:
+                self._log_access(exchange)
+        self._flushed.append(lane)
+        if not (self._inside or self._scheduled):
+            self.settle_soon()
+
+    def watch(self, lane: Lane) -> None:
+        """Have the wheel look at a lane when its deadline is due."""
+        self._timed.add(lane)
+        if lane.deadline < lane.check_at:
+            self.service.wheel.watch(lane)
+
+    def unwatch(self, lane: Lane) -> None:
+        self._timed.discard(lane)
+
+    def exchange_of(self, lane: Lane) -> Exchange | None:
+        return self._exchanges.get(lane.stream)
+
+    @property
+    def holds_bodies(self) -> bool:
+        """Whether an application leaves a body untaken: the client may have no window left for any."""
+        return any(exchange.holds_body for exchange in self._exchanges.values())
+
+    # ── input and output ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def _settle(self) -> None:
+        """Bring the transport in line with what the engine came to."""
+        self._scheduled = False
+        engine = self.engine
+        if self._transport.is_closing():
+            engine.output.clear()
+            return
+        if engine.sendable and not self.blocked:
+            engine.produce(TURN_BYTES)
+        if engine.output:
+            self._write_output()
+        if self._flushed:
+            self._watch_flushed()
+        if engine.closing:
+            self._lose_all()
+            engine.output.clear()
+            self._close()
+            return
+        if (engine.sendable and not self.blocked) or engine.pending:
+            self._go_on_soon()
+        self._read_or_not()
+        if not (self.blocked or self._leaving):
+            self._time_phase()
+
+    def _watch_flushed(self) -> None:
+        engine = self.engine
+        if engine.sendable or engine.stalled:
+            for lane in self._flushed:
+                lane.await_reader()
+        self._flushed.clear()
+
+    def _go_on_soon(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._later(self._go_on)
+
+    def _go_on(self) -> None:
+        if self.engine.pending and not self._transport.is_closing():
+            self.data_received(b'')
+        else:
+            self._settle()
+
+    def _read_or_not(self) -> None:
+        if self.blocked and not self._clogged:
+            self._clogged = self._transport.get_write_buffer_size() > UNSENT_BYTES_MAX
+        pause = self.engine.paused or self._clogged
+        if pause is not self._paused:
+            self._pause(pause)
+
+    # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _time_phase(self) -> None:
+        engine = self.engine
+        if engine.phase == 'head':
+            if not self._in_head:
+                # Once for the whole block, however many pieces it comes in.
+                self._in_head, self._idle = True, False
+                self._arm(self.service.timeouts.head_s)
+            return
+        self._in_head = False
+        if engine.streams_open:
+            self.deadline = NEVER
+            self._idle = False
+        elif not self._idle:
+            self._idle = True
+            self._arm(self.service.timeouts.keep_alive_s)
+
+    def expired(self) -> None:
+        if self.blocked or self._transport.is_closing():
+            self._check_write_progress()
+        elif self._lingering:
+            self._close_transport()
+        else:
+            if self.engine.phase == 'head' and not self._leaving:
+                self.engine.refuse(408, 'head too slow')
+            else:
+                self._stop_serving()
+            self._settle()
+
+    def drain(self) -> None:
+        if self._leaving or self._lingering or self._transport.is_closing():
+            return
+        self._leaving = True
+        self.engine.farewell()
+        if not self.blocked:
+            self._arm(self.service.drain_idle_s)
+        self._settle()
+
+    def _stop_serving(self) -> None:
+        """What has begun is finished; nothing else is."""
+        if not self._drained:
+            self._leaving = self._drained = True
+            self.engine.drain()
+
+
+def _hold_little(transport: asyncio.BaseTransport) -> None:
+    sock = transport.get_extra_info('socket')
+    if sock is not None and _TCP_NOTSENT_LOWAT is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, NOT_SENT_BYTES_MAX)
