@@ -57,9 +57,11 @@ def _supervise(situation: Situation, signals: SignalPipe | None) -> int:
         from granian.process import single
 
         return single.run(first)
+    from granian.process.service_manager import ServiceManager
     from granian.process.supervisor import Supervisor
 
-    return Supervisor(situation, signals, _Work(situation)).run(first)
+    manager = ServiceManager.from_environment(os.environ)
+    return Supervisor(situation, signals, _Work(situation), manager).run(first)
 
 
 class _Work:

@@ -34,6 +34,9 @@ class Owner(Protocol):
     def give_up(self, failure: StartFailure | None) -> None:
         """The server cannot go on: of a failure that is to be told, or of one that was."""
 
+    def settled(self) -> None:
+        """Every worker that there is to be serves, and none is about to be replaced."""
+
 
 class Pool:
     """The current generation's workers by slot, and at most one change of them at a time."""
@@ -137,9 +140,18 @@ class Pool:
         child.phase = 'serving'
         logger.info('Started %s', child.name)
         change = self.change
-        if change is not None and change.is_open:
+        if change is None:
+            self._look_round()
+        elif change.is_open:
             oldest_s = min(each.started_s for each in change.candidates.values())
             change.wait(self._timers, oldest_s, self._commit)
+
+    def _look_round(self) -> None:
+        assert self.generation is not None
+        if len(self.members) == self.generation.workers and all(
+            each.phase == 'serving' for each in self.members.values()
+        ):
+            self._owner.settled()
 
     def on_end(self, child: Child, code: int) -> None:
         """The process is gone."""

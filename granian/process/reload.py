@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from granian.process.pool import Pool
     from granian.process.sections import Plan
+    from granian.process.service_manager import ServiceManager
     from granian.process.situation import Situation
 
     # What is told at the end; None: all went well.
@@ -29,6 +30,9 @@ class Helper(Protocol):
 
     situation: Situation
     pool: Pool
+    manager: ServiceManager
+
+    def settled(self) -> None: ...
 
     def help(self, life: Callable[[], int], ended: Callable[[int], None]) -> int: ...
 
@@ -52,6 +56,7 @@ class Reload:
     def begin(self, tell: Tell = nobody) -> None:
         self.cancel()
         self._tell = tell
+        self._helper.manager.reloading()
         reread = self._helper.situation.reread
         if reread is None:
             self._refuse(Refused('this server was not started from a configuration that could be read again'))
@@ -120,4 +125,6 @@ class Reload:
     def _end(self, outcome: Refused | None) -> None:
         tell, self._tell = self._tell, None
         assert tell is not None
+        # Ready again, whatever came of it (sd_notify(3), RELOADING=1).
+        self._helper.settled()
         tell(outcome)

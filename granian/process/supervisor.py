@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import select
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from granian.process.generation import Generation
     from granian.process.sections import WorkerSettings
+    from granian.process.service_manager import ServiceManager
     from granian.process.signals import SignalPipe
     from granian.process.situation import Situation
 
@@ -48,8 +50,10 @@ class Supervisor:
     A first stop signal lets workers finish, a second one ends them at once.
     """
 
-    def __init__(self, situation: Situation, signals: SignalPipe, work: RunWorker) -> None:
+    def __init__(self, situation: Situation, signals: SignalPipe, work: RunWorker, manager: ServiceManager) -> None:
         self.situation = situation
+        # Whoever started us.
+        self.manager = manager
         self.timers = Timers()
         self.pool = Pool(self, self.timers)
         self._signals = signals
@@ -67,6 +71,7 @@ class Supervisor:
     def run(self, first: Generation) -> int:
         """The exit status; raises FatalError if a worker could not start."""
         self._selector.register(self._signals, selectors.EVENT_READ, self._take_signals)
+        self._beat()
         try:
             gc.collect()
             gc.freeze()
@@ -207,12 +212,36 @@ class Supervisor:
                 ended.append((child, code))
             else:
                 self._helpers.pop(pid)(code)
+        if os.getpid() == 1:
+            self._reap_orphans()
         return ended
+
+    def _reap_orphans(self) -> None:
+        """As the first process of a container: those whose parents have ended are ours, and nobody else lets them go."""
+        ours = {*self._children, *self._helpers}
+        with contextlib.suppress(ChildProcessError):
+            # Looked at without taking: one of ours may have ended just now.
+            while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if found.si_pid in ours:
+                    return
+                os.waitpid(found.si_pid, 0)
 
     def _await_own_signal(self) -> None:
         # A worker ended as if told to: a Ctrl-C goes to the whole group and may reach, and end, a worker before us.
         if select.select([self._signals], [], [], SAME_REQUEST_S)[0]:
             self._take_signals()
+
+    # ── whoever started us ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _beat(self) -> None:
+        if self.manager.beat_every_s is not None:
+            self.manager.beat()
+            self.timers.after(self.manager.beat_every_s, self._beat)
+
+    def settled(self) -> None:
+        if not self._stopping:
+            generation = self.situation.generation
+            self.manager.ready(f'Generation {generation.number} serves with {len(self.pool.members)} workers')
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -227,6 +256,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         self._stopping = True
+        self.manager.stopping()
         self._reload.cancel()
         # First of all our own copies: while one is open, clients connect to nobody.
         self.situation.refuse_more()
