@@ -15,6 +15,7 @@ from granian.config.types import (
     Duration,
     FilePaths,
     Flag,
+    Mode,
     Switch,
     Text,
     Whole,
@@ -108,6 +109,31 @@ class Server(Section):
             examples=['/run/granian.pid'],
         ),
         Flag('--pid-file', "Write the supervisor's process id here"),
+    ] = None
+    user: Annotated[
+        Text | None,
+        Field(
+            min_length=1,
+            description='The user that workers become, by name or number, once everything is bound. Needs a start as root. '
+            'The supervisor stays what it was: it binds and reads again at a reload.',
+            examples=['www-data'],
+        ),
+    ] = None
+    group: Annotated[
+        Text | None,
+        Field(
+            min_length=1,
+            description="The group that workers become, by name or number. Without it: the user's own.",
+            examples=['www-data'],
+        ),
+    ] = None
+    umask: Annotated[
+        Mode | None,
+        Field(
+            description='The bits that files of the server and of its applications are made without, in octal. Without it: '
+            'as the server was started.',
+            examples=['0o027'],
+        ),
     ] = None
     server_header: Annotated[
         Text,

@@ -47,7 +47,11 @@ def check(config: Config, import_timeout_s: float = IMPORT_TIMEOUT_S) -> list[st
     if config.server.pid_file is not None:
         pid_fault = pid_file.fault(config.server.pid_file)
         faults += [f'server.pid_file: {pid_fault}'] if pid_fault else []
-    return faults + bind_faults(sections.wanted(config))
+    try:
+        wanted = sections.wanted(config)
+    except ConfigurationError as exc:
+        return [*faults, str(exc)]
+    return faults + bind_faults(wanted)
 
 
 def _fault_elsewhere(kind: str, order: Mapping[str, object], environment: Mapping[str, str], timeout_s: float) -> str:

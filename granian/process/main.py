@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from granian.observe.logs import logger
 from granian.process import planning, titles
 from granian.process.planning import HAS_FORK
+from granian.process.privileges import Umask
 from granian.process.program import StopRequested
 from granian.process.signals import raised
 from granian.process.situation import Situation
@@ -37,11 +38,21 @@ def serve(config: Config, reread: Reread | None = None) -> int:
 
 
 def _serve(config: Config, signals: SignalPipe | None, reread: Reread | None) -> int:
+    umask = Umask()
+    # Before the first file is made, which may be a log.
+    umask.set(config.server.umask)
+    try:
+        return _serve_as(config, signals, reread, umask)
+    finally:
+        umask.set(None)
+
+
+def _serve_as(config: Config, signals: SignalPipe | None, reread: Reread | None, umask: Umask) -> int:
     plan = planning.plan_of(config)
     logger.info('Starting granian (main PID: %d)', os.getpid())
     planning.warn(config)
     # Signals are let go after it: who sees us stop may start the next one at once.
-    with contextlib.closing(Situation(plan, reread)) as situation:
+    with contextlib.closing(Situation(plan, reread, umask)) as situation:
         status = _supervise(situation, signals)
     logger.info('Granian shutdown completed, see ya!')
     return status

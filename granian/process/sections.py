@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from granian.config.env_files import variables
 from granian.observe.logs import read_config
-from granian.process import mounts
+from granian.process import mounts, privileges
 from granian.process.sockets import Bound, Wanted
 from granian.protocol.limits import HTTP2_FRAME_BYTES_LEAST, Http1Limits, Http2Limits
 from granian.server.settings import (
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from granian.config.model import Config, Listener
+    from granian.process.privileges import Identity
 
 # Without workers_kill_timeout: what a worker may take beyond graceful_timeout, for its application to shut down.
 KILL_AFTER_GRACE_S = 5.0
@@ -56,6 +57,8 @@ class WorkerSettings:
     environment: Mapping[str, str]
     title: str
     logs: LogSettings
+    # Who it becomes.
+    identity: Identity | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class Plan:
     # With one listener for each that is wanted, and UNBOUND for addresses.
     worker: WorkerSettings
     pid_file: Path | None
+    umask: int | None
     # What is chosen, for a line of the log.
     summary: str
 
@@ -85,7 +89,8 @@ UNBOUND = Bound(0, ('\0', 0), ())
 
 
 def wanted(config: Config) -> list[Wanted]:
-    return [Wanted(listener.bind, listener.backlog, listener.permissions) for listener in config.listeners]
+    owner = privileges.identity(config.server.user, config.server.group)
+    return [Wanted(listener.bind, listener.backlog, listener.permissions, owner) for listener in config.listeners]
 
 
 def supervisor(config: Config) -> SupervisorSettings:
@@ -104,6 +109,7 @@ def worker(config: Config, bound: Sequence[Bound], loop: str) -> WorkerSettings:
         environment=environment(config),
         title=title(config, bound),
         logs=log_settings(config),
+        identity=privileges.identity(config.server.user, config.server.group),
     )
 
 
@@ -121,6 +127,7 @@ def plan(config: Config, loop: str) -> Plan:
         supervisor=supervisor(config),
         worker=worker(config, unbound, loop),
         pid_file=config.server.pid_file,
+        umask=config.server.umask,
         summary=f'{engines(config)}, loop: {loop}, workers: {config.server.workers}',
     )
 

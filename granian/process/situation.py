@@ -12,6 +12,7 @@ from granian.process.planning import configure_logs
 from granian.process.sockets import bind_all
 
 if TYPE_CHECKING:
+    from granian.process.privileges import Umask
     from granian.process.rereading import Reread
     from granian.process.sections import LogSettings, Plan
     from granian.process.sockets import Sockets
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 class Situation:
     """`generation` is the one that serves; `coming` the one that is being built, if any."""
 
-    def __init__(self, plan: Plan, reread: Reread | None) -> None:
+    def __init__(self, plan: Plan, reread: Reread | None, umask: Umask) -> None:
         """Bind everything. Raises BindError, PidFileError."""
         self.reread = reread
+        self._umask = umask
         self.logs: LogSettings = plan.worker.logs
         self.pid_file = pid_file.PidFile(plan.pid_file)
         try:
@@ -41,11 +43,17 @@ class Situation:
     def build(self, plan: Plan, workers: int) -> Generation:
         """The next generation, with all it listens on. Raises BindError, PidFileError; then nothing has changed."""
         now = self.generation
-        sockets = bind_all(plan.wanted, workers, now.sockets)
+        self._umask.set(plan.umask)
+        try:
+            sockets = bind_all(plan.wanted, workers, now.sockets)
+        except FatalError:
+            self._umask.set(now.plan.umask)
+            raise
         try:
             if plan.pid_file != self.pid_file.path:
                 self._new_pid_file = pid_file.PidFile(plan.pid_file)
         except FatalError:
+            self._umask.set(now.plan.umask)
             _let_go(sockets.without(now.sockets))
             raise
         self.coming = Generation(now.number + 1, plan, sockets, workers)
@@ -54,6 +62,7 @@ class Situation:
     def forget_coming(self) -> None:
         """It will not serve."""
         assert self.coming is not None
+        self._umask.set(self.generation.plan.umask)
         _let_go(self.coming.sockets.without(self.generation.sockets))
         if self._new_pid_file is not None:
             self._new_pid_file.close()

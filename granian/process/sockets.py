@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from granian.config.bind import Bind
+    from granian.process.privileges import Identity
 
     # host, port and for IPv6 also flow and scope
     Address = tuple[str | int, ...]
@@ -36,6 +37,8 @@ class Wanted:
     bind: Bind
     backlog: int
     permissions: int | None = None
+    # Whose a Unix socket is.
+    owner: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +122,9 @@ class Sockets:
     def set_permissions(self) -> None:
         """Those that are wanted now, for files that were made with others."""
         for bound in self.bound:
-            permissions = self.wanted[bound.listener].permissions
-            if bound.file is not None and permissions is not None:
-                bound.file.set_mode(permissions)
+            want = self.wanted[bound.listener]
+            if bound.file is not None:
+                bound.file.set(want.permissions, want.owner)
 
     def without(self, others: Sockets) -> Sockets:
         """What is bound here and not there."""
@@ -239,7 +242,7 @@ def _bind(number: int, want: Wanted, slots: int, descriptors: inherited.SystemdD
         if want.bind.kind == 'tcp':
             return _bind_tcp(number, want, slots)
         if want.bind.kind == 'unix':
-            sock, file = unix_socket.listen(str(want.bind.path), want.backlog, want.permissions)
+            sock, file = unix_socket.listen(str(want.bind.path), want.backlog, want.permissions, want.owner)
             return [Bound(number, (file.path, None), (sock,), file=file)]
         taken = descriptors.take(want.bind.name) if want.bind.kind == 'systemd' else [inherited.adopt(want.bind.fd)]
         return [Bound(number, inherited.address_of(sock), (sock,), owned=False) for sock in taken]

@@ -17,6 +17,8 @@ from granian.errors import BindError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from granian.process.privileges import Identity
+
 # sockaddr_un.sun_path with its closing NUL: 108 on Linux, 104 elsewhere.
 PATH_BYTES_MAX = 107 if sys.platform == 'linux' else 103
 
@@ -42,10 +44,15 @@ class SocketFile:
         except OSError:
             return False
 
-    def set_mode(self, mode: int) -> None:
+    def set(self, mode: int | None, owner: Identity | None) -> None:
+        """Who may connect; None: as it is."""
         with _directory_locked(self.path):
-            if self.is_ours():
+            if not self.is_ours():
+                return
+            if mode is not None:
                 Path(self.path).chmod(mode)
+            if owner is not None:
+                os.chown(self.path, owner.uid, owner.gid)
 
     def remove(self) -> None:
         """Remove the file if it is still ours."""
@@ -54,7 +61,9 @@ class SocketFile:
                 Path(self.path).unlink()
 
 
-def listen(path: str, backlog: int, permissions: int | None) -> tuple[socket.socket, SocketFile]:
+def listen(
+    path: str, backlog: int, permissions: int | None, owner: Identity | None = None
+) -> tuple[socket.socket, SocketFile]:
     """A listening socket at `path`. Raises BindError or OSError."""
     if not hasattr(socket, 'AF_UNIX'):
         raise BindError('this platform has no Unix sockets')
@@ -67,6 +76,8 @@ def listen(path: str, backlog: int, permissions: int | None) -> tuple[socket.soc
             _clear(path)
             with _file_mode(permissions):
                 sock.bind(path)
+            if owner is not None:
+                os.chown(path, owner.uid, owner.gid)
             sock.listen(backlog)
             file = SocketFile.at(path)
     except (OSError, BindError):

@@ -13,6 +13,7 @@ from granian.process.allocator import keep_freed_memory
 from granian.process.descriptors import DescriptorWatch
 from granian.process.loops import loops
 from granian.process.orders import Orders
+from granian.process.privileges import become
 from granian.process.program import StopRequested
 from granian.process.report import failure_of
 from granian.process.sections import KILL_AFTER_GRACE_S
@@ -79,6 +80,9 @@ class Worker:
         set_title(f'{self._settings.title} worker-{number}')
         for name, value in self._settings.environment.items():
             os.environ.setdefault(name, value)
+        if self._settings.identity is not None:
+            # Before anything of the application runs.
+            become(self._settings.identity)
 
     def _run_in(self, loop: asyncio.AbstractEventLoop) -> int:
         settings = self._settings
