@@ -1,4 +1,4 @@
-"""argv → serve, check, config show, schema, init, or upstream's `granian [OPTIONS] APP`. The only print and sys.exit."""
+"""argv → serve, reload, check and the other commands, or upstream's `granian [OPTIONS] APP`. The only print and sys.exit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from granian import __version__
 __all__ = ['Duration', 'entrypoint']
 
 # Everything else serves.
-OTHER_COMMANDS = (['check'], ['config'], ['schema'], ['init'])
+OTHER_COMMANDS = (['check'], ['config'], ['schema'], ['init'], ['reload'], ['status'])
 
 
 def entrypoint() -> None:

@@ -121,7 +121,7 @@ def _serve(ctx: click.Context, /, **_params: Any) -> None:
         from granian.process.main import serve
 
         try:
-            return serve(loaded.config, lambda: _loaded(ctx, needs_app=True).config)
+            return serve(loaded.config, lambda: _loaded(ctx, needs_app=True).config, loaded.label)
         except ConfigurationError as exc:
             key, _, message = str(exc).partition(': ')
             raise ConfigurationFaults([loaded.origin(key).fault(key, message)]) from exc
@@ -214,6 +214,25 @@ def _init(ctx: click.Context, path: Path) -> None:
     _finish(ctx, action)
 
 
+def _asking(command: str) -> Callable[..., None]:
+    """A command that the running server of the configuration carries out."""
+
+    @click.pass_context
+    def ask(ctx: click.Context, /, **_params: Any) -> None:
+        def action() -> int:
+            loaded = _loaded(ctx, needs_app=False)
+            from granian.process import control
+
+            server = loaded.config.server
+            status, message = control.ask(control.path_of(server.control, server.pid_file, loaded.label), command)
+            click.echo('\n'.join(map(printable, message.split('\n'))), err=status != 0)
+            return status
+
+        _finish(ctx, action)
+
+    return ask
+
+
 _SHOW_OPTIONS = (
     click.Option(['--origin'], is_flag=True, help='Say where each value came from.'),
     click.Option(
@@ -238,6 +257,10 @@ def _root() -> Root:
     )
     root.add_command(ConfiguredCommand('serve', _serve, _SERVE_HELP))
     root.add_command(ConfiguredCommand('check', _check, 'Try everything that serving needs, and start nothing.'))
+    root.add_command(
+        ConfiguredCommand('reload', _asking('reload'), 'Have the running server read its configuration anew.')
+    )
+    root.add_command(ConfiguredCommand('status', _asking('status'), 'Say what the running server and its workers do.'))
     for command in (config, _schema, _init):
         root.add_command(command)
     return _VERSION(root)

@@ -125,6 +125,8 @@ def metavar_of(option: Option, flag: Flag) -> str:
     part_metavars = {'host': 'TEXT', 'port': 'INTEGER', 'uds': 'PATH'}
     if flag.part:
         return part_metavars[flag.part]
+    if flag.mebibytes:
+        return 'MEBIBYTES'
     return 'MILLISECONDS' if flag.milliseconds else option.kind.metavar
 
 

@@ -7,7 +7,6 @@ LATER_FLAGS = frozenset({
     '--ws', '--no-ws',
     '--ssl-certificate', '--ssl-keyfile', '--ssl-keyfile-password', '--ssl-protocol-min', '--ssl-ca', '--ssl-crl',
     '--ssl-client-verify', '--no-ssl-client-verify',
-    '--respawn-interval', '--rss-sample-interval', '--rss-samples', '--workers-lifetime', '--workers-max-rss',
     '--metrics', '--no-metrics', '--metrics-scrape-interval', '--metrics-address', '--metrics-port',
     '--reload', '--no-reload', '--reload-paths', '--reload-ignore-dirs', '--reload-ignore-patterns',
     '--reload-ignore-paths', '--reload-tick', '--reload-ignore-worker-failure', '--no-reload-ignore-worker-failure',

@@ -15,7 +15,7 @@ from granian.config.model import Config
 from granian.config.options import default_bind, option_at, table_at
 from granian.config.rules import Breach, broken_rules
 from granian.config.settings import reading
-from granian.config.sources import PRECEDENCE, Layer, Situation, read_env_files
+from granian.config.sources import PRECEDENCE, Layer, Situation, label_of, read_env_files
 from granian.config.tree import ROOT, Node, Origin, find, key_text, leaves, merge, nested, plain
 from granian.config.values import Given
 from granian.config.wording import is_echo, nearest_key, words_for
@@ -37,6 +37,8 @@ class Loaded:
 
     config: Config
     origins: Mapping[str, Origin]
+    # Its files, or where there is none the directory: what tells it from other configurations of this machine.
+    label: str = ''
 
     def origin(self, key: str) -> Origin:
         """Where the value of `listeners[0].bind` came from."""
@@ -63,7 +65,8 @@ def load(
         faults += [_breach_fault(root, breach) for breach in breaches if not _reads_wrong(breach, wrong)]
     if faults or config is None:
         raise ConfigurationFaults(sorted(faults, key=_report_order))
-    return Loaded(config, {key_text(path): node.origin for path, node in leaves(root)})
+    origins = {key_text(path): node.origin for path, node in leaves(root)}
+    return Loaded(config, origins, label_of(Situation(files, flags, environ, cwd)))
 
 
 def _merged(situation: Situation, faults: list[Fault]) -> Node:

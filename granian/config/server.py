@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from granian.config.checks import check_field_value
-from granian.config.section import COUNT_MAX, WAIT_MAX_S, Section
+from granian.config.section import COUNT_MAX, SIZE_MAX, WAIT_MAX_S, Section
 from granian.config.types import (
     CHOICE,
     AnyPath,
@@ -16,11 +16,14 @@ from granian.config.types import (
     FilePaths,
     Flag,
     Mode,
+    Size,
     Switch,
     Text,
     Whole,
     checked_text,
 )
+
+MIB = 1024 * 1024
 
 
 class Server(Section):
@@ -135,6 +138,16 @@ class Server(Section):
             examples=['0o027'],
         ),
     ] = None
+    control: Annotated[
+        AnyPath | None,
+        Field(
+            description='The Unix socket on which `granian reload` and `granian status` reach the server; only its user may '
+            'open it. Without it: beside the pid file, else in the runtime directory of the user, named after the '
+            'configuration.',
+            examples=['/run/granian/control.sock'],
+        ),
+        Flag('--control', 'Unix socket on which `granian reload` reaches the server'),
+    ] = None
     server_header: Annotated[
         Text,
         checked_text(check_field_value),
@@ -159,6 +172,86 @@ class Server(Section):
         ),
         Flag('--respawn-failed-workers', 'Replace a worker that died'),
     ] = False
+    respawn_interval: Annotated[
+        Duration,
+        Field(
+            le=WAIT_MAX_S,
+            description='At a planned replacement: how long at least the new worker and the old one are there together. The '
+            'old one never leaves before the new one accepts. A reload does not wait for this.',
+            examples=['1s'],
+        ),
+        Flag('--respawn-interval', 'Time that a new worker and the one it replaces are there together, at least'),
+    ] = 3.5
+    workers_lifetime: Annotated[
+        Duration | None,
+        Field(
+            ge=60,
+            le=WAIT_MAX_S,
+            description='Replace workers of this age. When one is due, those at 95 % of it are replaced with it, one by one.',
+            examples=['6h'],
+        ),
+        Flag('--workers-lifetime', 'Replace workers of this age'),
+    ] = None
+    workers_lifetime_jitter: Annotated[
+        Duration,
+        Field(
+            le=WAIT_MAX_S,
+            description='Up to so much, by chance, is added to the lifetime of each worker.',
+            examples=['10m'],
+        ),
+    ] = 0.0
+    workers_max_requests: Annotated[
+        Whole | None,
+        Field(ge=1, le=COUNT_MAX, description='Replace a worker after so many requests.', examples=[100000]),
+        Flag('--workers-max-requests', 'Replace a worker after so many requests'),
+    ] = None
+    workers_max_requests_jitter: Annotated[
+        Whole,
+        Field(
+            ge=0,
+            le=COUNT_MAX,
+            description='Up to so many, by chance, are added to the requests of each worker.',
+            examples=[10000],
+        ),
+        Flag('--workers-max-requests-jitter', 'Add up to so many requests, by chance, for each worker'),
+    ] = 0
+    workers_max_rss: Annotated[
+        Size | None,
+        Field(
+            ge=MIB,
+            le=SIZE_MAX,
+            description='Replace a worker that holds so much memory (resident set). Flag and flat variable: bare numbers are '
+            'MiB. Linux only.',
+            examples=['512MiB'],
+        ),
+        Flag('--workers-max-rss', 'Replace a worker that holds so much memory, in MiB', mebibytes=True),
+    ] = None
+    rss_sample_interval: Annotated[
+        Duration,
+        Field(ge=1, le=300, description='How often the memory of the workers is looked at.', examples=['10s']),
+        Flag('--rss-sample-interval', 'How often the memory of the workers is looked at'),
+    ] = 30.0
+    rss_samples: Annotated[
+        Whole,
+        Field(
+            ge=1,
+            le=COUNT_MAX,
+            description='A worker is replaced when it was over `workers_max_rss` so many times in a row.',
+            examples=[3],
+        ),
+        Flag('--rss-samples', 'Replace a worker that is over the limit so many times in a row'),
+    ] = 1
+    workers_stall_timeout: Annotated[
+        Duration | None,
+        Field(
+            ge=1,
+            le=WAIT_MAX_S,
+            description='A worker whose event loop has not turned for so long is replaced, and what its threads are doing is '
+            'logged. Without it: nobody looks.',
+            examples=['30s'],
+        ),
+        Flag('--workers-stall-timeout', 'Replace a worker whose event loop has not turned for so long'),
+    ] = None
     runtime_threads: Annotated[
         Whole,
         Field(

@@ -129,6 +129,12 @@ def file_sources(situation: Situation) -> list[FileSource]:
     return []
 
 
+def label_of(situation: Situation) -> str:
+    """The files as absolute paths, or the directory where there is none."""
+    paths = [situation.cwd / source.path for source in file_sources(situation)] or [situation.cwd]
+    return os.pathsep.join(os.path.normpath(path) for path in paths)
+
+
 def read_flags(situation: Situation, faults: list[Fault]) -> list[Layer]:
     layer, seen = Layer(), _Seen(faults)
     known = _flags()
@@ -311,9 +317,10 @@ def _json_leaf(named: Named, text: str, origin: Origin, cwd: Path, faults: list[
 
 
 def _flag_leaf(flag: Flag | None, value: object, origin: Origin, cwd: Path) -> Node:
-    """A value by a short name. Bare numbers of upstream's millisecond options become durations."""
-    if flag is not None and flag.milliseconds and str(value).isascii() and str(value).isdigit():
-        value = f'{value}ms'
+    """A value by a short name. Bare numbers of upstream's options may have a unit of their own."""
+    if flag is not None and str(value).isascii() and str(value).isdigit():
+        unit = 'ms' if flag.milliseconds else 'MiB' if flag.mebibytes else ''
+        value = f'{value}{unit}' if unit else value
     return from_plain(value, origin, cwd, loose=True)
 
 

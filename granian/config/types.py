@@ -38,6 +38,8 @@ class Flag:
     part: Literal['', 'host', 'port', 'uds'] = ''
     # A bare number means milliseconds here, seconds in the document.
     milliseconds: bool = False
+    # A bare number means mebibytes here, bytes in the document.
+    mebibytes: bool = False
     # It speaks of a list of sections: may be repeated, the n-th value for the n-th section …
     each: bool = False
     # … or its one value is for every section there is.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from granian.process.generation import Generation
+    from granian.process.health import Stacks
     from granian.process.sockets import Part
     from granian.process.timers import Timer
 
@@ -35,6 +37,11 @@ class Child:
         self.phase: Phase = 'starting'
         self.pid = 0
         self.started_s = 0.0
+        # When its lifetime is over; when its loop was last known to turn; how often in a row it held too much memory.
+        self.due_s = math.inf
+        self.heard_s = 0.0
+        self.samples_over = 0
+        self.stacks: Stacks | None = None
         self.failure: StartFailure | None = None
         # Until it is gone, or somebody loses patience.
         self.kill_timer: Timer | None = None
@@ -76,6 +83,8 @@ class Child:
         return -1 if self._channel is None else self._channel.fileno()
 
     def close(self) -> None:
+        if self.stacks is not None:
+            self.stacks.close()
         if self._channel is not None:
             self._channel.close()
             self._channel = None

@@ -25,34 +25,34 @@ if TYPE_CHECKING:
     from granian.process.signals import SignalPipe
 
 
-def serve(config: Config, reread: Reread | None = None) -> int:
+def serve(config: Config, reread: Reread | None = None, label: str = '') -> int:
     """Serve until told to stop; the exit status. Raises FatalError for what a person must read.
 
-    `reread` reads the configuration anew for a reload, from where `config` came from.
+    `reread` reads the configuration anew for a reload, from where `config` came from; `label` says where that is.
     """
     try:
         with _signals() as signals:
-            return _serve(config, signals, reread)
+            return _serve(config, signals, reread, label)
     except StopRequested:
         return 0
 
 
-def _serve(config: Config, signals: SignalPipe | None, reread: Reread | None) -> int:
+def _serve(config: Config, signals: SignalPipe | None, reread: Reread | None, label: str) -> int:
     umask = Umask()
     # Before the first file is made, which may be a log.
     umask.set(config.server.umask)
     try:
-        return _serve_as(config, signals, reread, umask)
+        return _serve_as(config, signals, reread, umask, label)
     finally:
         umask.set(None)
 
 
-def _serve_as(config: Config, signals: SignalPipe | None, reread: Reread | None, umask: Umask) -> int:
+def _serve_as(config: Config, signals: SignalPipe | None, reread: Reread | None, umask: Umask, label: str) -> int:
     plan = planning.plan_of(config)
     logger.info('Starting granian (main PID: %d)', os.getpid())
     planning.warn(config)
     # Signals are let go after it: who sees us stop may start the next one at once.
-    with contextlib.closing(Situation(plan, reread, umask)) as situation:
+    with contextlib.closing(Situation(plan, reread, umask, label)) as situation:
         status = _supervise(situation, signals)
     logger.info('Granian shutdown completed, see ya!')
     return status

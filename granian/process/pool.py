@@ -21,6 +21,8 @@ CRASH_LOOP_S = 5.5
 # A worker that lived this long and then died is replaced at once, whatever those before it did.
 STEADY_S = 60.0
 BACK_OFF_MAX_S = 8.0
+# Between attempts to replace a worker that still serves.
+RETRY_MAX_S = 60.0
 # Nothing in the worker's own code ends like this: the operator, or a kernel that is out of memory.
 FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP})
 
@@ -30,6 +32,9 @@ class Owner(Protocol):
 
     def start(self, slot: int, generation: Generation, *, respawned: bool) -> Child:
         """Raises OSError where the system has no room for another process."""
+
+    def on_serving(self, child: Child) -> None:
+        """It accepts from now on."""
 
     def give_up(self, failure: StartFailure | None) -> None:
         """The server cannot go on: of a failure that is to be told, or of one that was."""
@@ -51,6 +56,10 @@ class Pool:
         # How often in a row a slot's worker has died young.
         self._deaths: dict[int, int] = {}
         self._waiting: list[Callable[[], None]] = []
+        # Members that are to be replaced, and why; one at a time, in this order.
+        self._wishes: dict[Child, str] = {}
+        # Replacements in a row that failed.
+        self._failures = 0
         self._closed = False
 
     def open(self, generation: Generation) -> None:
@@ -105,8 +114,43 @@ class Pool:
         self._go_on()
 
     def _go_on(self) -> None:
-        while self._waiting and self.change is None and not self._closed:
-            self._waiting.pop(0)()
+        while self.change is None and not self._closed and (self._waiting or self._wishes):
+            if self._waiting:
+                self._waiting.pop(0)()
+            else:
+                self._replace(next(iter(self._wishes)))
+
+    # ── replacements ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def holds(self, child: Child) -> bool:
+        return self.members.get(child.slot) is child
+
+    def wish(self, child: Child, reason: str, *, urgent: bool = False) -> None:
+        """Have a member replaced when its turn comes."""
+        if not self.holds(child) or child in self._wishes:
+            return
+        self._wishes = {child: reason, **self._wishes} if urgent else {**self._wishes, child: reason}
+        self._go_on()
+
+    def _replace(self, child: Child) -> None:
+        reason = self._wishes.pop(child)
+        if not self.holds(child):
+            return
+        assert self.generation is not None
+        logger.info('Replacing %s for %s', child.name, reason)
+
+        def done(failure: StartFailure | None) -> None:
+            if failure is None:
+                self._failures = 0
+                return
+            delay_s = min(2.0**self._failures, RETRY_MAX_S)
+            self._failures += 1
+            if failure.details:
+                logger.error('%s', failure.details)
+            logger.error('%s goes on, it was not replaced: %s', child.name, failure.message)
+            self._timers.after(delay_s, lambda: self.wish(child, reason))
+
+        self.begin(self.generation, [child.slot], done, self.generation.plan.supervisor.respawn_interval_s)
 
     def _commit(self) -> None:
         change, self.change = self.change, None
@@ -139,6 +183,7 @@ class Pool:
             return
         child.phase = 'serving'
         logger.info('Started %s', child.name)
+        self._owner.on_serving(child)
         change = self.change
         if change is None:
             self._look_round()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from granian.process.sections import Plan
     from granian.process.service_manager import ServiceManager
     from granian.process.situation import Situation
+    from granian.process.waiting import Waiting
 
     # What is told at the end; None: all went well.
     Tell = Callable[[Refused | None], object]
@@ -34,11 +35,11 @@ class Helper(Protocol):
 
     def settled(self) -> None: ...
 
+    waiting: Waiting
+
     def help(self, life: Callable[[], int], ended: Callable[[int], None]) -> int: ...
 
-    def wait_for(self, what: Reader, callback: Callable[[], None]) -> None: ...
-
-    def let_go(self, what: Reader) -> None: ...
+    def followed(self) -> None: ...
 
 
 def nobody(_: Refused | None) -> None:
@@ -70,13 +71,13 @@ class Reload:
             return
         reader.runs_as(pid)
         self._reader = reader
-        self._helper.wait_for(reader, lambda: self._read(reader))
+        self._helper.waiting.wait_for(reader, lambda: self._read(reader))
 
     def cancel(self) -> None:
         """Give up what is under way."""
         if self._reader is not None:
             os.kill(self._reader.pid, signal.SIGKILL)
-            self._helper.let_go(self._reader)
+            self._helper.waiting.let_go(self._reader)
             self._reader = None
             self._refuse(Refused(SUPERSEDED))
         elif self._tell is not None:
@@ -86,7 +87,7 @@ class Reload:
         found = reader.outcome()
         if found is None:
             return
-        self._helper.let_go(reader)
+        self._helper.waiting.let_go(reader)
         self._reader = None
         if isinstance(found, Refused):
             self._refuse(found)
@@ -114,6 +115,7 @@ class Reload:
             self._refuse(Refused(failure.message))
             return
         situation.follow()
+        self._helper.followed()
         logger.info('Reloaded: generation %d serves', situation.generation.number)
         self._end(None)
 

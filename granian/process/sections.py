@@ -36,6 +36,13 @@ class SupervisorSettings:
     respawn: bool
     # From the request to stop until workers that are still there are killed.
     kill_after_s: float
+    respawn_interval_s: float = 0.0
+    lifetime_s: float | None = None
+    lifetime_jitter_s: float = 0.0
+    rss_bytes_max: int | None = None
+    rss_sample_interval_s: float = 30.0
+    rss_samples: int = 1
+    stall_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,8 @@ class WorkerSettings:
     logs: LogSettings
     # Who it becomes.
     identity: Identity | None
+    # How often it says that its loop turns, if anybody wants to know.
+    alive_every_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,8 @@ class Plan:
     worker: WorkerSettings
     pid_file: Path | None
     umask: int | None
+    # As configured.
+    control: Path | None
     # What is chosen, for a line of the log.
     summary: str
 
@@ -98,7 +109,18 @@ def supervisor(config: Config) -> SupervisorSettings:
     kill_after_s = server.workers_kill_timeout
     if kill_after_s is None:
         kill_after_s = server.graceful_timeout + KILL_AFTER_GRACE_S
-    return SupervisorSettings(server.workers, server.respawn_failed_workers, kill_after_s)
+    return SupervisorSettings(
+        server.workers,
+        server.respawn_failed_workers,
+        kill_after_s,
+        respawn_interval_s=server.respawn_interval,
+        lifetime_s=server.workers_lifetime,
+        lifetime_jitter_s=server.workers_lifetime_jitter,
+        rss_bytes_max=server.workers_max_rss,
+        rss_sample_interval_s=server.rss_sample_interval,
+        rss_samples=server.rss_samples,
+        stall_s=server.workers_stall_timeout,
+    )
 
 
 def worker(config: Config, bound: Sequence[Bound], loop: str) -> WorkerSettings:
@@ -110,6 +132,7 @@ def worker(config: Config, bound: Sequence[Bound], loop: str) -> WorkerSettings:
         title=title(config, bound),
         logs=log_settings(config),
         identity=privileges.identity(config.server.user, config.server.group),
+        alive_every_s=None if config.server.workers_stall_timeout is None else config.server.workers_stall_timeout / 4,
     )
 
 
@@ -128,6 +151,7 @@ def plan(config: Config, loop: str) -> Plan:
         worker=worker(config, unbound, loop),
         pid_file=config.server.pid_file,
         umask=config.server.umask,
+        control=config.server.control,
         summary=f'{engines(config)}, loop: {loop}, workers: {config.server.workers}',
     )
 
@@ -192,6 +216,8 @@ def serving(config: Config, bound: Sequence[Bound]) -> ServingSettings:
         graceful_timeout_s=server.graceful_timeout,
         access_log=AccessLogSettings(access.format) if access.enabled else None,
         has_siblings=server.workers > 1,
+        requests_max=server.workers_max_requests,
+        requests_jitter=server.workers_max_requests_jitter,
         server_header=server.server_header.encode(),
         date_header=server.date_header,
     )

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from granian.errors import FatalError
 from granian.observe.logs import logger
-from granian.process import pid_file, titles
+from granian.process import control, pid_file, titles
 from granian.process.generation import Generation
 from granian.process.planning import configure_logs
 from granian.process.sockets import bind_all
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from granian.process.privileges import Umask
     from granian.process.rereading import Reread
     from granian.process.sections import LogSettings, Plan
@@ -21,10 +23,11 @@ if TYPE_CHECKING:
 class Situation:
     """`generation` is the one that serves; `coming` the one that is being built, if any."""
 
-    def __init__(self, plan: Plan, reread: Reread | None, umask: Umask) -> None:
-        """Bind everything. Raises BindError, PidFileError."""
+    def __init__(self, plan: Plan, reread: Reread | None, umask: Umask, label: str) -> None:
+        """Bind everything. Raises BindError, PidFileError. `label` tells this configuration from others."""
         self.reread = reread
         self._umask = umask
+        self._label = label
         self.logs: LogSettings = plan.worker.logs
         self.pid_file = pid_file.PidFile(plan.pid_file)
         try:
@@ -39,6 +42,10 @@ class Situation:
 
     def every_sockets(self) -> list[Sockets]:
         return [each.sockets for each in (self.generation, self.coming) if each is not None]
+
+    def control_path(self) -> Path:
+        plan = self.generation.plan
+        return control.path_of(plan.control, plan.pid_file, self._label)
 
     def build(self, plan: Plan, workers: int) -> Generation:
         """The next generation, with all it listens on. Raises BindError, PidFileError; then nothing has changed."""

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import gc
 import os
 import select
-import selectors
 import socket
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from granian.errors import BindError
 from granian.observe.logs import logger
 from granian.process import report
 from granian.process.child import Child
+from granian.process.control import Control
 from granian.process.forking import fork
+from granian.process.health import STACKS_SIGNAL, Health, Stacks
 from granian.process.pool import Pool
 from granian.process.program import STOP
 from granian.process.reload import Reload
 from granian.process.signals import CHILD_ENDED, RELOAD
 from granian.process.timers import Timers
+from granian.process.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from granian.process.control import Answer
     from granian.process.generation import Generation
     from granian.process.sections import WorkerSettings
     from granian.process.service_manager import ServiceManager
@@ -38,12 +43,6 @@ class RunWorker(Protocol):
     def __call__(self, number: int, settings: WorkerSettings, child: Child, channel: socket.socket) -> int: ...
 
 
-class Waitable(Protocol):
-    def fileno(self) -> int: ...
-
-    def close(self) -> None: ...
-
-
 class Supervisor:
     """One run, from the first fork until the last worker is gone.
 
@@ -54,14 +53,16 @@ class Supervisor:
         self.situation = situation
         # Whoever started us.
         self.manager = manager
+        self.waiting = Waiting()
         self.timers = Timers()
         self.pool = Pool(self, self.timers)
+        self._health = Health(self.pool, self.timers)
+        self._control = Control(self.waiting, {'reload': self._on_reload_command, 'status': self._on_status_command})
         self._signals = signals
         self._work = work
         self._children: dict[int, Child] = {}
         # Processes that are no workers, and what to do when they are gone.
         self._helpers: dict[int, Callable[[int], None]] = {}
-        self._selector = selectors.DefaultSelector()
         self._reload = Reload(self)
         self._stopping = False
         self._asked_s: float | None = None
@@ -70,7 +71,7 @@ class Supervisor:
 
     def run(self, first: Generation) -> int:
         """The exit status; raises FatalError if a worker could not start."""
-        self._selector.register(self._signals, selectors.EVENT_READ, self._take_signals)
+        self.waiting.wait_for(self._signals, self._take_signals)
         self._beat()
         try:
             gc.collect()
@@ -78,22 +79,22 @@ class Supervisor:
             # One that came while sockets were bound: nothing need be started for it.
             self._take_signals()
             if not self._stopping:
+                self._open_control()
+                self._health.follow(first)
                 self.pool.open(first)
-            while self._children or self._helpers:
+            while self._children or self._helpers or not self._stopping:
                 self._step()
         finally:
             gc.unfreeze()
-            self._selector.close()
+            self._control.close()
+            self._control.hang_up()
+            self.waiting.close()
         if self._failure is not None:
             raise self._failure.error()
         return self._status
 
     def _step(self) -> None:
-        for key, _ in self._selector.select(self.timers.wait_s()):
-            what: Any = key.fileobj
-            # What came before it in this round may have closed it.
-            if what.fileno() != -1:
-                key.data()
+        self.waiting.step(self.timers.wait_s())
         self._take_signals()
         self.timers.run_due()
 
@@ -125,20 +126,11 @@ class Supervisor:
 
     # ── processes ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def wait_for(self, what: Waitable, callback: Callable[[], None]) -> None:
-        """Call back whenever there is something to read."""
-        self._selector.register(what, selectors.EVENT_READ, callback)
-
-    def let_go(self, what: Waitable) -> None:
-        """Wait for it no longer, and close it."""
-        self._selector.unregister(what)
-        what.close()
-
     def help(self, life: Callable[[], int], ended: Callable[[int], None]) -> int:
         """Have something done in a child process. Raises OSError."""
 
         def alone() -> int:
-            self._leave_everything()
+            self.waiting.leave(self._signals)
             return life()
 
         pid = fork(self._signals, alone)
@@ -149,32 +141,29 @@ class Supervisor:
         ours, theirs = socket.socketpair()
         child = Child(slot, generation, generation.part(slot), respawned=respawned)
         try:
+            if generation.plan.supervisor.stall_s is not None:
+                child.stacks = Stacks()
             pid = fork(self._signals, lambda: self._live_as(child, ours, theirs))
         except OSError:
             ours.close()
+            child.close()
             raise
         finally:
             theirs.close()
         child.runs_as(pid, ours, time.monotonic())
         self._children[pid] = child
-        self.wait_for(child, lambda: self._read_reports(child))
+        self.waiting.wait_for(child, lambda: self._read_reports(child))
         return child
 
     def _live_as(self, child: Child, ours: socket.socket, channel: socket.socket) -> int:
         ours.close()
-        self._leave_everything()
+        self.waiting.leave(self._signals)
         for sockets in self.situation.every_sockets():
             sockets.keep_only(child.part.sockets)
+        if child.stacks is not None:
+            faulthandler.register(STACKS_SIGNAL, file=child.stacks.fileno(), all_threads=True, chain=False)
         settings = child.generation.plan.worker_at(child.part.bound)
         return self._work(child.slot + 1, settings, child, channel)
-
-    def _leave_everything(self) -> None:
-        """In a child: what belongs to the supervisor is closed."""
-        for key in list(self._selector.get_map().values()):
-            what: Any = key.fileobj
-            if what is not self._signals:
-                what.close()
-        self._selector.close()
 
     def _read_reports(self, child: Child) -> None:
         for said in child.reports():
@@ -184,8 +173,12 @@ class Supervisor:
                 self.pool.on_serving(child)
             elif said['say'] == 'failed':
                 child.failure = report.StartFailure(**said['failure'])
+            elif said['say'] == 'alive':
+                self._health.on_alive(child)
+            elif said['say'] == 'tired':
+                self._health.on_tired(child, said['reason'])
         if child.has_hung_up and child.fileno() != -1:
-            self.let_go(child)
+            self.waiting.let_go(child)
 
     def _reap(self) -> None:
         ended = self._ended()
@@ -195,7 +188,7 @@ class Supervisor:
             self._read_reports(child)
             if child.fileno() != -1:
                 # Something it started still holds the other end.
-                self.let_go(child)
+                self.waiting.let_go(child)
             self.pool.on_end(child, code)
 
     def _ended(self) -> list[tuple[Child, int]]:
@@ -242,6 +235,41 @@ class Supervisor:
         if not self._stopping:
             generation = self.situation.generation
             self.manager.ready(f'Generation {generation.number} serves with {len(self.pool.members)} workers')
+
+    # ── what is asked for ────────────────────────────────────────────────────────────────────────────────────────
+
+    def followed(self) -> None:
+        """Another generation serves."""
+        self._health.follow(self.situation.generation)
+        if self.situation.generation.plan.control is not None:
+            self._open_control()
+
+    def on_serving(self, child: Child) -> None:
+        self._health.on_serving(child)
+
+    def _open_control(self) -> None:
+        path = self.situation.control_path()
+        if self._control.path == str(path):
+            return
+        try:
+            self._control.open(path)
+        except BindError as exc:
+            logger.warning('No control socket, `granian reload` will not reach this server; SIGHUP does: %s', exc)
+
+    def _on_reload_command(self, answer: Answer) -> None:
+        logger.info('Reload requested')
+        self._reload.begin(lambda refused: answer(refused or self._generation_text()))
+
+    def _on_status_command(self, answer: Answer) -> None:
+        now_s = self.timers.clock()
+        lines = [self._generation_text()]
+        for child in sorted(self.pool.everyone(), key=lambda each: (each.slot, each.started_s)):
+            age = f'generation {child.generation.number}, for {now_s - child.started_s:.0f} s'
+            lines.append(f'{child.name}: process {child.pid}, {child.phase}, {age}')
+        answer('\n'.join(lines))
+
+    def _generation_text(self) -> str:
+        return f'generation {self.situation.generation.number} serves'
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────
 

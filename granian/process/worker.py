@@ -95,7 +95,7 @@ class Worker:
             # What is imported stays: the collector need not look at it again.
             gc.collect()
             gc.freeze()
-            serving = Serving(settings.serving, applications, loop)
+            serving = Serving(settings.serving, applications, loop, self._tired)
             serving.init()
             try:
                 loop.run_until_complete(self._serve(serving))
@@ -104,6 +104,9 @@ class Worker:
             return 0
         finally:
             _close(loop)
+
+    def _tired(self) -> None:
+        self._report.tired(f'the {self._settings.serving.requests_max} requests it has served')
 
     async def _serve(self, serving: Serving) -> None:
         loop = asyncio.get_running_loop()
@@ -122,11 +125,18 @@ class Worker:
             await serving.accept(self._sockets)
             self._report.serving()
             descriptors.start()
+            self._beat(asyncio.get_running_loop())
             await orders.stopped.wait()
             await serving.stop(orders.leave)
             descriptors.stop()
         else:
             await serving.stop()
+
+    def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Say that the loop turns, now and then, where somebody wants to know."""
+        if self._settings.alive_every_s is not None:
+            self._report.alive()
+            loop.call_later(self._settings.alive_every_s, self._beat, loop)
 
 
 async def _finished_before(stop: asyncio.Event, starting: Coroutine[Any, Any, None]) -> bool:

@@ -37,3 +37,22 @@ class Gate:
     def _admit(self) -> None:
         while self._waiting and self.busy < self.limit:
             self._waiting.popleft()()
+
+
+class CountingGate(Gate):
+    """Calls `tired`, once, when so many exchanges are over."""
+
+    __slots__ = ('_left', '_tired')
+
+    def __init__(
+        self, limit: int, loop: asyncio.AbstractEventLoop, exchanges: int, tired: Callable[[], object]
+    ) -> None:
+        super().__init__(limit, loop)
+        self._left = exchanges
+        self._tired = tired
+
+    def left(self) -> None:
+        super().left()
+        self._left -= 1
+        if self._left == 0:
+            self._tired()

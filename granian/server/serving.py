@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import random
 import socket
 import sys
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from granian.observe import access_log
 from granian.protocol.contract import ResponseDefaults
 from granian.protocol.trusted import TrustedPeers
 from granian.server.forwarding import behind
-from granian.server.gate import Gate
+from granian.server.gate import CountingGate, Gate
 from granian.server.mounting import adapter_of, router_of
 from granian.server.proxied import ProxiedListener
 from granian.server.service import Engines, Service, Shared
@@ -61,13 +62,19 @@ def http2_engine_class() -> Callable[..., MultiplexedEngine]:
 class Serving:
     """`init`, `start`, `stop`, `close`: once each. The loop runs for `start` and `stop`, and not for the others."""
 
-    def __init__(self, settings: ServingSettings, applications: Sequence[Any], loop: asyncio.AbstractEventLoop) -> None:
-        """`applications[i]` is served as `settings.apps[i]` says."""
+    def __init__(
+        self,
+        settings: ServingSettings,
+        applications: Sequence[Any],
+        loop: asyncio.AbstractEventLoop,
+        tired: Callable[[], object] | None = None,
+    ) -> None:
+        """`applications[i]` is served as `settings.apps[i]` says. `tired` is called after `settings.requests_max`."""
         self._settings = settings
         self._loop = loop
         log = access_log.build(settings.access_log.format) if settings.access_log else None
         defaults = ResponseDefaults(settings.server_header)
-        self.shared = Shared(loop, settings.timeouts, Gate(settings.exchanges_max, loop), log, defaults)
+        self.shared = Shared(loop, settings.timeouts, _gate(settings, loop, tired), log, defaults)
         self.shared.wheel.tells_date = settings.date_header
         self.adapters = [
             adapter_of(app, application, loop, settings)
@@ -199,6 +206,13 @@ def _accepting(service: Service, proxies: ProxySettings | None) -> Callable[[], 
     if proxies is None or not proxies.proxy_protocol:
         return service.connection
     return ProxiedListener(service, TrustedPeers(proxies.trusted), service.connection).connection
+
+
+def _gate(settings: ServingSettings, loop: asyncio.AbstractEventLoop, tired: Callable[[], object] | None) -> Gate:
+    if settings.requests_max is None or tired is None:
+        return Gate(settings.exchanges_max, loop)
+    requests = settings.requests_max + random.randint(0, settings.requests_jitter)  # noqa: S311
+    return CountingGate(settings.exchanges_max, loop, requests, tired)
 
 
 @contextlib.contextmanager

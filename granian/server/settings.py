@@ -154,6 +154,9 @@ class ServingSettings:
     answers: tuple[AnswerSettings, ...] = ()
     # Whether other workers serve the same.
     has_siblings: bool = False
+    # After so many, and up to `requests_jitter` more by chance, the worker is to be replaced.
+    requests_max: int | None = None
+    requests_jitter: int = 0
     # Fields of responses whose application gives none; b'': no Server.
     server_header: bytes = b'granian'
     date_header: bool = True
