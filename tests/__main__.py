@@ -22,7 +22,8 @@ CHECKS = {
     'lint': ['ruff', 'check', '.'],
     'types': ['mypy'],
     'imports': ['lint-imports'],
-    'tests': ['pytest'],
+    # One process for each core; `--pytest=-n0` for a debugger.
+    'tests': ['pytest', '-n', 'auto'],
 }
 
 
