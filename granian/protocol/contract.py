@@ -162,14 +162,15 @@ class MultiplexedEvents(EngineEvents, Protocol):
     """What an engine tells a connection that has many streams open at once."""
 
     def on_room(self, stream: int) -> None:
-        """A stream that was blocked takes more of its body again."""
+        """A stream that was blocked takes more of its body again. Called from within `produce`."""
 
 
 class MultiplexedEngine(Engine, Protocol):
     """A connection with many streams at once (HTTP/2). `write` keeps what flow control does not let go yet.
 
-    Heads and control frames go to `output` at once, bodies by `produce` only: so whoever owns the socket decides how much
-    of them waits there, and a large one never stands before a small one of another stream.
+    Heads and control frames go to `output` at once, bodies by `produce`: so whoever owns the socket decides how much of them
+    waits there, and a large one never stands before a small one of another stream. A small whole response may go at once
+    where no body waits, up to 64 KiB of them until `produce` is called again. After `on_gone` nothing more can be sent.
     """
 
     # PINGs of ours that were not answered yet.
@@ -215,15 +216,17 @@ class MultiplexedEngine(Engine, Protocol):
 class ResponseDefaults:
     """The fields every response gets unless the application gave them. Whoever has a clock keeps `date` current."""
 
-    __slots__ = ('date', 'date_value', 'end', 'server', 'server_value')
+    __slots__ = ('date', 'date_block', 'date_value', 'end', 'server', 'server_value')
     # Whole lines: b'server: granian\r\n', b'date: Tue, 15 Nov 1994 08:12:31 GMT\r\n' (RFC 9110 6.6.1), or b'' for none.
     server: bytes
     date: bytes
     # Both, and the empty line that ends a head.
     end: bytes
-    # Their values alone; `date_value` is another object whenever it is another date.
+    # Their values alone.
     server_value: bytes
     date_value: bytes
+    # The date as HPACK has it, b'' until somebody needs it.
+    date_block: bytes
 
     def __init__(self, server: bytes = b'granian', date: bytes = b'') -> None:
         self.server_value = server
@@ -233,5 +236,6 @@ class ResponseDefaults:
     def tell(self, date: bytes) -> None:
         """Set the date, an IMF-fixdate."""
         self.date_value = date
+        self.date_block = b''
         self.date = b'date: %b\r\n' % date if date else b''
         self.end = b'%b%b\r\n' % (self.server, self.date)

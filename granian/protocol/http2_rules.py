@@ -207,6 +207,11 @@ def _apply_request_line(head: RequestHead, pseudo: dict[bytes, bytes], limits: H
     apply_target(head, path, limits)
 
 
+def decides_nothing(name: bytes) -> bool:
+    """Whether no rule looks at more than the bytes of the fields of this name."""
+    return name not in _SPECIAL_NAMES and name not in _KNOWN_PSEUDO
+
+
 def list_bytes(fields: Iterable[Field]) -> int:
     """The size of a field list as SETTINGS_MAX_HEADER_LIST_SIZE has it counted (RFC 9113 6.5.2)."""
     return sum([len(name) + len(value) + FIELD_BYTES_MORE for name, value in fields])
@@ -258,6 +263,11 @@ def response_fields(response: ResponseHead, length: int | None, defaults: Respon
     if defaults.date_value and not response.has_date:
         fields.append((b'date', defaults.date_value))
     return fields
+
+
+def upgraded_fields(response: ResponseHead, defaults: ResponseDefaults) -> Fields:
+    """All the fields of the answer that opens an extended CONNECT (RFC 8441 5), of a head of `responses.upgrade_head`."""
+    return [(b':status', b'200'), *response_fields(response, None, defaults)[1:]]
 
 
 def response_interim_fields(status: int, fields: Iterable[Field]) -> Fields:

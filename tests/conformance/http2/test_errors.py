@@ -1,0 +1,100 @@
+"""Every error condition of RFC 9113, over every engine, however its bytes arrive."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conformance.http2.tables.errors import BEFORE_THE_START, ERRORS
+from tests.conformance.http2.tables.heads import MALFORMED
+from tests.helpers.http2 import (
+    COMPRESSION_ERROR,
+    GOAWAY,
+    PING,
+    PROTOCOL_ERROR,
+    RST_STREAM,
+    Talk,
+    echo,
+    frame,
+    no_reply,
+)
+
+# Above this not every split is tried, but this many around both ends.
+SPLIT_BYTES_MAX = 150
+PROBE = frame(PING, 0, 0, b'are you?')
+
+
+def cases(table):
+    return pytest.mark.parametrize('case', table.values(), ids=table)
+
+
+def check(engine_name, talk, case):
+    """The error, and that the connection goes on after it or does not."""
+    if case.stream and (engine_name == 'fast' or talk.goaway is None):
+        assert talk.goaway is None
+        codes = {reset.code for reset in talk.sent(RST_STREAM, case.stream)}
+        assert codes == {case.code}
+        assert not talk.engine.closing
+        talk.feed(PROBE)
+        assert talk.sent(PING)
+    else:
+        # RFC 9113 5.4.2: an error of a stream may be taken for one of the connection.
+        assert talk.engine.closing
+        assert len([goaway for goaway in talk.sent(GOAWAY) if goaway.code]) == 1
+        if engine_name == 'fast' or case.code == COMPRESSION_ERROR:
+            assert talk.goaway == case.code
+        sent = len(talk.frames)
+        talk.feed(PROBE)
+        assert len(talk.frames) == sent
+    open_requests = [seen for seen in talk.requests.values() if not seen.gone and not seen.replied]
+    assert not (talk.engine.closing and open_requests)
+
+
+def conversation(engine, case, **options):
+    return Talk(engine, reply=echo if case.answered else no_reply, takes=False, **options)
+
+
+@cases(ERRORS)
+def test_error(engine_name, engine, case):
+    talk = conversation(engine, case)
+    talk.feed(case.send(talk))
+    check(engine_name, talk, case)
+
+
+@cases(BEFORE_THE_START)
+def test_error_at_the_start(engine_name, engine, case):
+    talk = conversation(engine, case, start=False)
+    talk.feed(case.send(talk))
+    check(engine_name, talk, case)
+
+
+@cases(ERRORS)
+def test_error_at_any_split(engine_name, engine, case):
+    whole = conversation(engine, case)
+    raw = case.send(whole)
+    whole.feed(raw)
+    places = [at for at in range(1, len(raw)) if min(at, len(raw) - at) <= SPLIT_BYTES_MAX // 2]
+    for at in places:
+        talk = conversation(engine, case)
+        talk.feed(raw[:at], raw[at:])
+        assert talk.outcome() == whole.outcome(), at
+    talk = conversation(engine, case)
+    if len(raw) < 2000:
+        talk.feed(*[raw[at : at + 1] for at in range(len(raw))])
+        assert talk.outcome() == whole.outcome()
+
+
+@pytest.mark.parametrize('fields', MALFORMED.values(), ids=MALFORMED)
+@pytest.mark.parametrize('end', [True, False])
+def test_malformed_head_is_reset(engine_name, engine, fields, end):
+    if not end and any(name == b'content-length' and value == b'1' for name, value in fields):
+        pytest.skip('well formed where a body follows')
+    talk = Talk(engine)
+    talk.feed(talk.headers(1, fields, end=end))
+    assert not talk.requests
+    assert [reset.code for reset in talk.sent(RST_STREAM, 1)] == [PROTOCOL_ERROR] or (
+        engine_name != 'fast' and talk.goaway == PROTOCOL_ERROR
+    )
+    if not talk.engine.closing:
+        assert [refusal.status for refusal, _ in talk.refusals] == [400]
+        talk.feed(talk.headers(3))
+        assert talk.responses[3].status == 200
