@@ -20,13 +20,25 @@ _FAILURE = response_head(500, [])
 _TOO_LARGE = response_head(413, [(b'content-type', b'text/plain; charset=utf-8'), (b'connection', b'close')])
 
 
+class TlsFacts(Protocol):
+    """What is known of an encrypted connection."""
+
+    @property
+    def asgi(self) -> dict[str, Any]:
+        """As ASGI's extension `tls` tells it."""
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """As WSGI applications are told."""
+
+
 class ConnectionInfo:
     """Who talks to whom, as an exchange tells it: behind a trusted proxy, that is the client and what it asked.
 
     Addresses are (host, port), or (path, None) for a Unix socket's server side. Never changed once it is shared.
     """
 
-    __slots__ = ('client', 'derived', 'prefix', 'scheme', 'server')
+    __slots__ = ('client', 'derived', 'prefix', 'scheme', 'server', 'tls')
 
     def __init__(
         self,
@@ -34,12 +46,14 @@ class ConnectionInfo:
         server: tuple[str, int | None] | None,
         scheme: str,
         prefix: str = '',
+        tls: TlsFacts | None = None,
     ) -> None:
         self.client = client
         self.server = server
         self.scheme = scheme
         # What a proxy took off the path: ASGI and WSGI applications are told of it as a part of their root path.
         self.prefix = prefix
+        self.tls = tls
         # The claim of a proxy that was heard last on this connection, and what it made of this.
         self.derived: tuple[object, ConnectionInfo] | None = None
 
@@ -47,7 +61,7 @@ class ConnectionInfo:
         self, client: tuple[str, int] | None, server: tuple[str, int | None] | None, scheme: str, prefix: str
     ) -> ConnectionInfo:
         """The same connection, as a proxy tells it."""
-        return ConnectionInfo(client, server, scheme, prefix)
+        return ConnectionInfo(client, server, scheme, prefix, self.tls)
 
 
 class Terms:

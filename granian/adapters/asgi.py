@@ -87,7 +87,7 @@ class _Call:
         info = exchange.info
         scope = {
             'asgi': VERSIONS,
-            'extensions': adapter.extensions,
+            'extensions': adapter.extensions if info.tls is None else {**adapter.extensions, 'tls': info.tls.asgi},
             'type': 'http',
             'http_version': head.version,
             'server': info.server,

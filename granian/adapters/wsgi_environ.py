@@ -77,6 +77,8 @@ class Environs:
         if info.prefix:
             environ['SCRIPT_NAME'] = info.prefix.encode().decode('latin-1') + self._script_name
         environ['wsgi.url_scheme'] = info.scheme
+        if info.tls is not None:
+            environ.update(info.tls.environ)
         environ['SERVER_PROTOCOL'] = PROTOCOLS[head.version]
         count = len(environ) + len(head.fields)
         recent = self._keys.recent.get

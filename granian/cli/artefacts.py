@@ -70,9 +70,11 @@ def _topics() -> str:
             if option.topic != topic:
                 topic = option.topic
                 text += f'\n## {topic}\n\n| flag | variable | key | default | does |\n| --- | --- | --- | --- | --- |\n'
-            name = f'{flag.name}`, `--no-{flag.name[2:]}' if option.is_switch else flag.name
+            name = f'{flag.name}`, `--no-{flag.name[2:]}' if option.is_switch(flag) else flag.name
             metavar = (
-                '' if option.is_switch or flag.name == 'APP' else ' ' + metavar_of(option, flag).replace('|', '\\|')
+                ''
+                if option.is_switch(flag) or flag.name == 'APP'
+                else ' ' + metavar_of(option, flag).replace('|', '\\|')
             )
             variable = '' if flag.name == 'APP' else f'`{flag.environment_name}`'
             bounds = f' ({range_text(option)})' if range_text(option) else ''

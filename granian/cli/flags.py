@@ -105,7 +105,7 @@ def parameters() -> list[click.Parameter]:
 
 def _parameter(option: Option, flag: Flag) -> TopicOption:
     name = flag.name.removeprefix('--')
-    if option.is_switch:
+    if option.is_switch(flag):
         declared, extra = f'--{name}/--no-{name}', {}
     else:
         metavar = metavar_of(option, flag)
@@ -152,8 +152,9 @@ def default_of(option: Option, flag: Flag) -> str:
     if flag.part:
         host, _, port = str(option.default).rpartition(':')
         return {'host': host, 'port': port, 'uds': ''}[flag.part]
-    if option.is_switch:
-        return 'enabled' if option.default else 'disabled'
+    if option.is_switch(flag):
+        on = option.default if flag.words is None else option.default == flag.words[0]
+        return 'enabled' if on else 'disabled'
     return str(bound(duration_s(option.default))) if flag.milliseconds else str(option.default)
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 # Upstream's flags; their variables follow from them, except for those of LATER_VARIABLE_NAMES.
 LATER_FLAGS = frozenset({
     '--ws', '--no-ws',
-    '--ssl-certificate', '--ssl-keyfile', '--ssl-keyfile-password', '--ssl-protocol-min', '--ssl-ca', '--ssl-crl',
-    '--ssl-client-verify', '--no-ssl-client-verify',
     '--metrics', '--no-metrics', '--metrics-scrape-interval', '--metrics-address', '--metrics-port',
     '--reload', '--no-reload', '--reload-paths', '--reload-ignore-dirs', '--reload-ignore-patterns',
     '--reload-ignore-paths', '--reload-tick', '--reload-ignore-worker-failure', '--no-reload-ignore-worker-failure',
@@ -20,6 +18,6 @@ LATER_VARIABLES = frozenset(
 # Keys of the whole document, `[]` standing for an index.
 LATER_KEYS = frozenset({
     'websocket', 'metrics', 'reload',
-    'listeners[].tls', 'apps[].websockets',
+    'apps[].websockets',
 })  # fmt: skip
 NOT_YET = 'is not served by this version yet'

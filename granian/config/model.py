@@ -16,6 +16,7 @@ from granian.config.proxies import USUAL_FIELDS, ForwardedFields, ProxyProtocol,
 from granian.config.section import COUNT_MAX, SIZE_MAX, WAIT_MAX_S, Section
 from granian.config.server import Server
 from granian.config.settings import MergedSources, is_reading
+from granian.config.tls import Tls
 from granian.config.types import (
     CHOICE,
     Address,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from pydantic_settings import PydanticBaseSettingsSource
 
 KIB, MIB = 1024, 1024 * 1024
+MaybeTls = Annotated[Tls | None, Field(description='Encrypt the connections of this listener.')]
 
 
 class Listener(Section):
@@ -73,6 +75,7 @@ class Listener(Section):
     trusted_proxies: TrustedProxies = ()
     forwarded_fields: ForwardedFields = USUAL_FIELDS
     proxy_protocol: ProxyProtocol = False
+    tls: MaybeTls = None
 
 
 class Http1(Section):

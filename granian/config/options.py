@@ -26,6 +26,7 @@ ITEM = '[]'
 TOPICS = {
     'server': 'Processes',
     'listeners': 'Listening',
+    'tls': 'TLS',
     'apps': 'Application',
     'static': 'Static files',
     'http1': 'HTTP/1',
@@ -67,11 +68,11 @@ class Option:
 
     @property
     def topic(self) -> str:
-        return TOPICS[self.path[0]]
+        return TOPICS['tls' if 'tls' in self.path else self.path[0]]
 
-    @property
-    def is_switch(self) -> bool:
-        return self.kind.schema.get('type') == 'boolean'
+    def is_switch(self, flag: Flag) -> bool:
+        """Whether that flag is given without a value."""
+        return flag.words is not None or self.kind.schema.get('type') == 'boolean'
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ class Table:
     path: tuple[str, ...]
     model: type[BaseModel]
     description: str
+    # Whether a document without it has none of it, rather than its defaults.
+    optional: bool = False
 
     @property
     def header(self) -> str:
@@ -147,7 +150,7 @@ def _walk(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[Option | Ta
             yield _option((*path, key), field)
             continue
         inner = (*path, key, ITEM) if get_origin(field.annotation) is tuple else (*path, key)
-        yield Table(inner, section, field.description or '')
+        yield Table(inner, section, field.description or '', optional=field.default is None or field.default == ())
         yield from _walk(section, inner)
 
 
@@ -155,6 +158,9 @@ def section_of(field: FieldInfo) -> type[BaseModel] | None:
     """The section that a field holds, once or as a list, if it holds one."""
     annotation = field.annotation
     if get_origin(annotation) is tuple:
+        annotation = get_args(annotation)[0]
+    elif get_origin(annotation) in {Union, types.UnionType}:
+        # A section that need not be there.
         annotation = get_args(annotation)[0]
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 

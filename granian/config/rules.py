@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from granian.config.tls import broken_tls_rules
 from granian.protocol.forwarded import FORWARDED, X_FORWARDED
 from granian.protocol.trusted import EVERYBODY, UNIX
 
@@ -58,6 +59,8 @@ def _installed(module: str) -> bool:
 
 
 def _listener(key: str, listener: Listener) -> Iterator[Breach]:
+    if listener.tls is not None:
+        yield from (Breach(*found) for found in broken_tls_rules(f'{key}.tls', listener.tls))
     if listener.permissions is not None and listener.bind.kind != 'unix':
         yield Breach(
             f'{key}.permissions', f'only a unix: listener has permissions, not {listener.bind}', (f'{key}.bind',)

@@ -20,6 +20,7 @@ from granian.config.options import ITEM, is_table_list, option_at, options, tabl
 from granian.config.positions import NESTING_MAX, TOO_DEEP, Place, Spot
 from granian.config.positions import Path as KeyPath
 from granian.config.tree import ROOT, Node, Origin, from_plain, gather, key_text, nested
+from granian.config.types import word_of_switch
 from granian.config.values import index_of, is_deeper
 
 if TYPE_CHECKING:
@@ -318,6 +319,8 @@ def _json_leaf(named: Named, text: str, origin: Origin, cwd: Path, faults: list[
 
 def _flag_leaf(flag: Flag | None, value: object, origin: Origin, cwd: Path) -> Node:
     """A value by a short name. Bare numbers of upstream's options may have a unit of their own."""
+    if flag is not None and flag.words is not None:
+        value = word_of_switch(flag.words, value)
     if flag is not None and str(value).isascii() and str(value).isdigit():
         unit = 'ms' if flag.milliseconds else 'MiB' if flag.mebibytes else ''
         value = f'{value}{unit}' if unit else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from granian.config.options import ITEM, options, tables
+from granian.config.options import options, tables
 from granian.config.toml_writer import toml_value
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def starter_text() -> str:
 
 def _section(table: Table) -> str:
     lines = [option for option in options() if option.path[:-1] == table.path]
-    # A list of sections that a server can do without: with its header it would be one of them.
-    without = table.path[-1] == ITEM and not any(option.key in _SAID for option in lines)
+    # A section that a server can do without: with its header it would be there.
+    without = table.optional and not any(option.key in _SAID for option in lines)
     return f'\n# {table.description}\n{"# " if without else ""}{table.header}\n' + ''.join(map(_entry, lines))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, PlainValidator
+from pydantic import BeforeValidator, PlainValidator, SecretStr
 from pydantic_core import PydanticCustomError
 
 from granian.config import values
@@ -44,6 +44,8 @@ class Flag:
     each: bool = False
     # … or its one value is for every section there is.
     every: bool = False
+    # A switch on the command line, for a choice in the document: what it says when on, and when off.
+    words: tuple[str, str] | None = None
     # How several values of `each` stand in one variable.
     split: Literal['', 'words', 'paths'] = ''
 
@@ -95,6 +97,12 @@ def _switch(value: object) -> object:
 def _unquote_hint(value: object, wanted: str) -> str:
     quoted = isinstance(value, str) and not is_loose(value) and re.fullmatch(wanted, value)
     return '; write it without quotes' if quoted else ''
+
+
+def word_of_switch(words: tuple[str, str], value: object) -> object:
+    """The word that a switch stands for; what is neither true nor false stays, to be refused by name."""
+    text = str(value).lower()
+    return words[0] if text in _TRUE else words[1] if text in _FALSE else value
 
 
 def _choice(value: object) -> object:
@@ -195,6 +203,7 @@ _FILE_KIND = Kind('path of a file that is there', 'FILE', _PATH_SCHEMA, str)
 Whole = Annotated[int, BeforeValidator(checked(_whole)), Kind('whole number', 'INTEGER', {'type': 'integer'})]
 Switch = Annotated[bool, BeforeValidator(checked(_switch)), Kind('true or false', '', {'type': 'boolean'})]
 Text = Annotated[str, BeforeValidator(checked(text_of)), Kind('text', 'TEXT', {'type': 'string'})]
+Secret = Annotated[SecretStr, BeforeValidator(checked(text_of)), Kind('text', 'TEXT', {'type': 'string'})]
 CHOICE = BeforeValidator(_choice)
 Duration = Annotated[
     float,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from granian.config.checks import nearest, suggestion
 from granian.config.later import LATER_KEYS, NOT_YET
 from granian.config.options import Option, is_table_list, keys_in, option_at, pattern_of
+from granian.config.toml_writer import toml_value
 from granian.config.tree import key_text
 from granian.config.values import show
 
@@ -31,7 +32,7 @@ def words_for(error: Any, path: Path) -> str:
         return _unknown_key(path)
     if kind == 'missing':
         return 'is missing' + (
-            f'; write it like {option.key.rpartition(".")[2]} = "{option.example}"' if option else ''
+            f'; write it like {option.key.rpartition(".")[2]} = {toml_value(option.example)}' if option else ''
         )
     if kind == 'literal_error' and option is not None:
         near = suggestion(value, option.choices) if isinstance(value, str) else ''

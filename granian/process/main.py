@@ -61,7 +61,7 @@ def _serve_as(config: Config, signals: SignalPipe | None, reread: Reread | None,
 def _supervise(situation: Situation, signals: SignalPipe | None) -> int:
     first = situation.generation
     for each in first.sockets.bound:
-        logger.info('Listening at: %s', each.url)
+        logger.info('Listening at: %s', first.plan.url(each))
     titles.set_title(first.plan.title(first.sockets.bound))
     logger.info('%s', first.plan.summary)
     if signals is None:

@@ -17,7 +17,9 @@ from granian.server.settings import (
     ProxySettings,
     ServingSettings,
     Timeouts,
+    TlsSettings,
 )
+from granian.tls_terms import ContextTerms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from granian.config.model import Config, Listener
     from granian.process.privileges import Identity
 
+# What a listener's `http` offers to clients of TLS, dearest first (RFC 7301).
+ALPN = {'auto': ('h2', 'http/1.1'), '1': ('http/1.1',), '2': ('h2',)}
 # Without workers_kill_timeout: what a worker may take beyond graceful_timeout, for its application to shut down.
 KILL_AFTER_GRACE_S = 5.0
 
@@ -90,6 +94,10 @@ class Plan:
         told = self.worker
         listeners = tuple(replace(told.serving.listeners[each.listener], address=each.address) for each in bound)
         return replace(told, serving=replace(told.serving, listeners=listeners), title=self.title(bound))
+
+    def url(self, bound: Bound) -> str:
+        """As it is announced."""
+        return bound.url('http' if self.worker.serving.listeners[bound.listener].tls is None else 'https')
 
     def title(self, bound: Sequence[Bound]) -> str:
         return self.worker.title.replace(UNBOUND.authority, bound[0].authority)
@@ -203,6 +211,7 @@ def serving(config: Config, bound: Sequence[Bound]) -> ServingSettings:
                 proxies=proxies(config.listeners[each.listener]),
                 http2=http2,
                 http=config.listeners[each.listener].http,
+                tls=tls(config.listeners[each.listener]),
             )
             for each in bound
         ),
@@ -227,6 +236,26 @@ def proxies(listener: Listener) -> ProxySettings | None:
     if not listener.trusted_proxies:
         return None
     return ProxySettings(listener.trusted_proxies, listener.forwarded_fields, listener.proxy_protocol)
+
+
+def tls(listener: Listener) -> TlsSettings | None:
+    section = listener.tls
+    if section is None:
+        return None
+    return TlsSettings(
+        identity=section.identity,
+        named=tuple((sni.hosts, sni.identity) for sni in section.sni),
+        terms=ContextTerms(
+            min_version=section.min_version,
+            ciphers=section.ciphers,
+            alpn=ALPN[listener.http],
+            tickets=section.session_tickets,
+            clients=section.trust,
+        ),
+        handshake_s=section.handshake_timeout,
+        handshakes_max=section.handshakes,
+        reload_s=section.reload_interval,
+    )
 
 
 def exchanges_max(config: Config) -> int:

@@ -87,14 +87,14 @@ class Situation:
         titles.set_title(now.plan.title(now.sockets.bound))
         for each in now.sockets.without(before.sockets).bound:
             if each.address not in {one.address for one in before.sockets.bound}:
-                logger.info('Listening at: %s', each.url)
+                logger.info('Listening at: %s', now.plan.url(each))
         if now.plan.summary != before.plan.summary:
             logger.info('%s', now.plan.summary)
         gone = before.sockets.without(now.sockets)
         gone.refuse_more()
         gone.remove_files()
         for bound in gone.bound:
-            logger.info('No longer listening at: %s', bound.url)
+            logger.info('No longer listening at: %s', before.plan.url(bound))
         now.sockets.set_permissions()
 
     def _log_as(self, settings: LogSettings) -> None:

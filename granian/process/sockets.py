@@ -52,12 +52,11 @@ class Bound:
     owned: bool = True
     file: unix_socket.SocketFile | None = None
 
-    @property
-    def url(self) -> str:
+    def url(self, scheme: str) -> str:
         host, port = self.address
         if port is None:
             return f'unix:{host}'
-        return f'http://{self.authority}'
+        return f'{scheme}://{self.authority}'
 
     @property
     def authority(self) -> str:

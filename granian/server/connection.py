@@ -157,7 +157,7 @@ class Connection(Wire):
         self._write_output()
 
     def passage(self) -> Passage | None:
-        if not AVAILABLE or self.service.scheme != 'http':
+        if not AVAILABLE or self.info.tls is not None:
             return None
         passage = Passage(self._transport, self.loop, self.pause_writing, self.resume_writing)
         if self.engine.output:

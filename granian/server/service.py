@@ -119,7 +119,7 @@ class Service:
         self.engine2 = engines.http2
         self.handle = handle
         self.address = listener.address
-        self.scheme = 'http'
+        self.scheme = 'http' if listener.tls is None else 'https'
         self.limits = listener.http1
         self.http = listener.http
         self.http2 = listener.http2
@@ -144,10 +144,11 @@ class Service:
         """Who is at the other end."""
         peer = transport.get_extra_info('peername')
         client = (peer[0], peer[1]) if isinstance(peer, tuple) else None
+        tls = transport.get_extra_info('tls')
         origin: Origin | None = transport.get_extra_info(ORIGIN)
         if origin is None:
-            return ConnectionInfo(client, self.address, self.scheme)
-        return ConnectionInfo(client, origin.server or self.address, 'https' if origin.secure else self.scheme)
+            return ConnectionInfo(client, self.address, self.scheme, tls=tls)
+        return ConnectionInfo(client, origin.server or self.address, 'https' if origin.secure else self.scheme, tls=tls)
 
     def connection(self, alpn: str | None = None) -> asyncio.Protocol:
         """What speaks with a newly accepted client. `alpn`: what TLS agreed on; None: nothing, or no TLS."""

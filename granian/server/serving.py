@@ -11,7 +11,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
-from granian.errors import LifespanError
+from granian.errors import FatalError, LifespanError
 from granian.observe import access_log
 from granian.protocol.contract import ResponseDefaults
 from granian.protocol.trusted import TrustedPeers
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from granian.protocol.contract import Engine, MultiplexedEngine
     from granian.server.settings import ListenerSettings, ProxySettings, ServingSettings
+    from granian.server.tls import TlsListener
 
 logger = logging.getLogger('_granian')
 
@@ -82,6 +83,7 @@ class Serving:
         ]
         self._initialised = self._started = 0
         self._services: list[Service] = []
+        self._tls: list[TlsListener] = []
         self._sockets: list[socket.socket] = []
         self._servers: list[asyncio.AbstractServer] = []
         self._accepting: list[Callable[[], asyncio.Protocol]] = []
@@ -121,6 +123,25 @@ class Serving:
             await self._listen(sock, service, listener)
         self._sockets = list(sockets)
 
+    def _encrypted(self, service: Service, listener: ListenerSettings) -> Callable[[], asyncio.Protocol]:
+        """What speaks with a client, in clear or not."""
+        if listener.tls is None:
+            return service.connection
+        from granian.certificates import CertificateFault
+        from granian.server.tls import TlsListener
+
+        try:
+            tls = TlsListener(service, listener.tls, listener.credentials)
+        except CertificateFault as exc:
+            raise FatalError(f'TLS of {listener.address[0]}: {exc.key}: {exc}') from None
+        self._tls.append(tls)
+        tls.start()
+        return tls.protocol
+
+    async def reload_certificates(self) -> bool:
+        """Look at the files of certificates now; whether those that are there are in use."""
+        return all([await tls.reload(insist=True) for tls in self._tls])
+
     async def start_applications(self) -> None:
         """The first half of `start`: in their order; where one fails, those before it are stopped."""
         try:
@@ -138,8 +159,9 @@ class Serving:
         self._started = 0
 
     async def _listen(self, sock: socket.socket, service: Service, listener: ListenerSettings) -> None:
-        connection = _accepting(service, listener.proxies)
+        connection = _accepting(service, listener.proxies, self._encrypted(service, listener))
         self._accepting.append(connection)
+        self._services.append(service)
         sock.setblocking(False)
         if sock.family == getattr(socket, 'AF_UNIX', None):
             # The file belongs to the supervisor.
@@ -150,7 +172,6 @@ class Serving:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             server = await self._loop.create_server(connection, sock=sock, backlog=listener.backlog)
         self._servers.append(server)
-        self._services.append(service)
 
     async def stop(self, leave: Collection[int] = ()) -> None:
         """Accept nothing more, finish what has begun, cut what takes too long, stop the applications.
@@ -170,6 +191,8 @@ class Serving:
             await asyncio.wait_for(self.shared.idle(), self._settings.graceful_timeout_s)
         except asyncio.TimeoutError:
             await self._cut()
+        for tls in self._tls:
+            await tls.stop()
         await self._stop_applications()
         self.shared.wheel.stop()
 
@@ -201,11 +224,13 @@ class Serving:
                 logger.error('An application does not stop when cancelled: %r', task)
 
 
-def _accepting(service: Service, proxies: ProxySettings | None) -> Callable[[], asyncio.Protocol]:
-    """What is made for each connection that is accepted."""
+def _accepting(
+    service: Service, proxies: ProxySettings | None, make: Callable[[], asyncio.Protocol]
+) -> Callable[[], asyncio.Protocol]:
+    """What is made for each connection that is accepted; `make`: once it is known who is there."""
     if proxies is None or not proxies.proxy_protocol:
-        return service.connection
-    return ProxiedListener(service, TrustedPeers(proxies.trusted), service.connection).connection
+        return make
+    return ProxiedListener(service, TrustedPeers(proxies.trusted), make).connection
 
 
 def _gate(settings: ServingSettings, loop: asyncio.AbstractEventLoop, tired: Callable[[], object] | None) -> Gate:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from granian.adapters.static_settings import StaticSettings
     from granian.protocol.contract import Field
     from granian.protocol.limits import Http1Limits, Http2Limits
+    from granian.server.tls_credentials import Credentials
+    from granian.tls_terms import ContextTerms, Identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,19 @@ class Http2Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """How the connections of a listener are encrypted."""
+
+    identity: Identity
+    # For clients that name one of these hosts; '*.name': all that end in '.name'.
+    named: tuple[tuple[tuple[str, ...], Identity], ...]
+    terms: ContextTerms
+    handshake_s: float
+    handshakes_max: int
+    reload_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class ListenerSettings:
     """One bound socket as a worker sees it. `address` is what ASGI calls `server`: (host, port), or (path, None)."""
 
@@ -63,6 +78,9 @@ class ListenerSettings:
     http: Literal['auto', '1', '2'] = 'auto'
     # None: nobody in front is believed.
     proxies: ProxySettings | None = None
+    tls: TlsSettings | None = None
+    # Loaded before workers were forked: only then they understand each other's session tickets.
+    credentials: Credentials | None = None
 
 
 @dataclass(frozen=True, slots=True)

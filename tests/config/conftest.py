@@ -1,8 +1,18 @@
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from granian.config import ConfigurationFaults, load
+
+
+@pytest.fixture(scope='session', autouse=True)
+def example_certificates():
+    """What the examples name, made as their reader is told to: certificates expire, so they are not committed."""
+    script = Path(__file__).parents[2] / 'examples' / 'configs' / 'certs' / 'make.sh'
+    subprocess.run(['/bin/sh', script], check=True, capture_output=True, timeout=60)
 
 
 @pytest.fixture

@@ -71,15 +71,6 @@ granian.toml:1:2: websocket: is not served by this version yet
 granian.toml:4:3: metrics: is not served by this version yet""",
     ),
     (
-        'later-table-of-a-listener',
-        """\
-[[listeners]]
-[listeners.tls]
-certificate = "a.pem"
-""",
-        'granian.toml:2:12: listeners[0].tls: is not served by this version yet',
-    ),
-    (
         'text-for-a-number',
         """\
 [server]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import socket
 import struct
 from dataclasses import dataclass, field, replace
@@ -33,10 +34,13 @@ from granian.server.settings import (
     ServingSettings,
     Timeouts,
 )
+from tests.helpers.tls import client_class, tls_settings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
     from pathlib import Path
+
+    from granian.server.settings import TlsSettings
 
 # Long enough for a busy machine; nothing that passes waits for it.
 PATIENCE_S = 10.0
@@ -121,7 +125,10 @@ def loop(request: pytest.FixtureRequest) -> TestLoop:
 
 
 @pytest.fixture
-def serve(engine: str, loop: TestLoop) -> partial[Served]:
+def serve(engine: str, loop: TestLoop, tmp_path: Path) -> partial[Served]:
+    """With the variable SERVE_OVER_TLS set, every test of a folder says whether what it is about holds over TLS too."""
+    if os.environ.get('SERVE_OVER_TLS'):
+        return partial(Served, loop, engine, tls=tls_settings(tmp_path))
     return partial(Served, loop, engine)
 
 
@@ -148,6 +155,7 @@ class Served:
         limits: dict[str, Any] | None = None,
         timeouts: dict[str, float] | None = None,
         proxies: ProxySettings | None = None,
+        tls: TlsSettings | None = None,
         http: str = 'auto',
         http2_engine: str = 'h2',
         http2: dict[str, Any] | None = None,
@@ -166,6 +174,7 @@ class Served:
             http1=replace(LIMITS, **(limits or {})),
             pipeline_flush=pipeline_flush,
             proxies=proxies,
+            tls=tls,
             http=http,  # type: ignore[arg-type]
             http2=Http2Settings(
                 engine=http2_engine,  # type: ignore[arg-type]
@@ -174,6 +183,7 @@ class Served:
                 ping_timeout_s=ping[1] if ping else 20,
             ),
         )
+        self._client = Client if tls is None else client_class(Client)
         self.settings = ServingSettings(
             apps=(AppSettings('app', 'test:app', 'asgi', lifespan, False, root_path, debug),),  # type: ignore[arg-type]
             listeners=(listener,),
@@ -211,14 +221,17 @@ class Served:
             await asyncio.wait_for(self.serving.stop(), PATIENCE_S)
             self._socket.close()
 
-    async def connect(self, *, receive_buffer_bytes: int | None = None) -> Client:
+    async def connect(self, *, receive_buffer_bytes: int | None = None, shake: bool = True) -> Any:
+        """A client; over TLS with the handshake done, where the test does not want to do it itself."""
         sock = socket.socket(self._socket.family)
         sock.setblocking(False)
         if receive_buffer_bytes is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
-        client = Client(sock, self.loop)
+        client = self._client(sock, self.loop)
         self._clients.append(client)
         await asyncio.wait_for(self.loop.sock_connect(sock, self.address), PATIENCE_S)
+        if shake and self._client is not Client:
+            await client.handshake()
         return client
 
     async def get(self, path: str = '/', *fields: str) -> Reply:

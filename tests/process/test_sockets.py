@@ -35,7 +35,7 @@ def test_every_address_of_a_listener_accepts_on_the_port_it_tells(address):
     with bound(address) as sockets:
         for each in sockets.bound:
             connect(*each.address)
-            assert each.url.endswith(f':{each.address[1]}')
+            assert each.url('http').endswith(f':{each.address[1]}')
 
 
 def test_a_name_listens_on_all_its_addresses_with_one_port():
@@ -51,7 +51,7 @@ def test_a_star_is_reached_over_ipv4_and_ipv6():
         port = sockets.bound[0].address[1]
         connect('127.0.0.1', port)
         connect('::1', port)
-        assert [each.url for each in sockets.bound] == [f'http://0.0.0.0:{port}', f'http://[::]:{port}']
+        assert [each.url('http') for each in sockets.bound] == [f'http://0.0.0.0:{port}', f'http://[::]:{port}']
 
 
 def test_the_ipv6_wildcard_leaves_ipv4_to_another_listener():
@@ -159,7 +159,7 @@ def test_a_unix_socket_has_its_permissions_and_is_removed_at_the_end(tmp_path):
         found = path.stat()
         assert stat.S_ISSOCK(found.st_mode)
         assert stat.S_IMODE(found.st_mode) == 0o640
-        assert sockets.bound[0].url == f'unix:{path}'
+        assert sockets.bound[0].url('http') == f'unix:{path}'
         assert sockets.bound[0].address == (str(path), None)
     assert not path.exists()
 

@@ -1,0 +1,201 @@
+"""Certificates, keys and revocation lists: from files to an SSLContext, or what is wrong with them in words."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from granian import x509
+from granian.errors import FatalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from granian.tls_terms import ClientTrust, ContextTerms, Identity
+
+_VERSIONS = {'1.2': ssl.TLSVersion.TLSv1_2, '1.3': ssl.TLSVersion.TLSv1_3}
+# A password is told to OpenSSL in a buffer of this size.
+PASSWORD_BYTES_MAX = 1024
+
+
+class CertificateFault(FatalError):  # noqa: N818  (the word for what a person must mend)
+    """A file that cannot be used. `key`: the key of the document that names it."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+def context_of(identity: Identity, terms: ContextTerms) -> ssl.SSLContext:
+    """Raises CertificateFault."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = _VERSIONS[terms.min_version]
+    # RFC 9325 3.4, 3.5: compression tells of what is encrypted, and renegotiation is work at the client's wish.
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    set_ciphers(context, terms.ciphers)
+    context.set_alpn_protocols(list(terms.alpn))
+    if not terms.tickets:
+        context.options |= ssl.OP_NO_TICKET
+        context.num_tickets = 0
+    load_identity(context, identity)
+    if terms.clients is not None:
+        load_trust(context, terms.clients)
+    return context
+
+
+def set_ciphers(context: ssl.SSLContext, ciphers: str) -> None:
+    """Raises CertificateFault."""
+    try:
+        context.set_ciphers(ciphers)
+    except ssl.SSLError:
+        raise CertificateFault(
+            'ciphers', f'{ciphers!r} leaves no cipher; write it as `openssl ciphers` reads it'
+        ) from None
+
+
+def load_identity(context: ssl.SSLContext, identity: Identity) -> list[x509.Certificate]:
+    """The chain that was loaded. Raises CertificateFault."""
+    chain = _valid_chain(identity.certificate)
+    if b'PRIVATE KEY-----' not in _read('key', identity.key):
+        raise CertificateFault('key', f"'{identity.key}' holds no private key in PEM form")
+    password = _Password(identity)
+    try:
+        context.load_cert_chain(identity.certificate, identity.key, password)
+    except ssl.SSLError as exc:
+        raise _key_fault(identity, exc, asked=password.asked) from None
+    return chain
+
+
+class _Password:
+    """Answers OpenSSL, which would ask at the terminal otherwise."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+        self.asked = False
+
+    def __call__(self) -> str:
+        self.asked = True
+        password = self._identity.password
+        if password is None:
+            raise CertificateFault('key_password', f"is missing: '{self._identity.key}' is encrypted")
+        if len(password.encode()) > PASSWORD_BYTES_MAX:
+            raise CertificateFault('key_password', f'is longer than {PASSWORD_BYTES_MAX} bytes')
+        return password
+
+
+def _key_fault(identity: Identity, exc: ssl.SSLError, *, asked: bool) -> CertificateFault:
+    if exc.reason in {'KEY_VALUES_MISMATCH', 'KEY_TYPE_MISMATCH', 'NO_CERTIFICATE_ASSIGNED'}:
+        return CertificateFault('key', f"'{identity.key}' does not belong to the certificate '{identity.certificate}'")
+    if exc.reason is None and asked:
+        return CertificateFault('key_password', f"does not open '{identity.key}'")
+    if exc.reason is None:
+        return CertificateFault('key', f"'{identity.key}' is damaged, or no private key")
+    return CertificateFault('certificate', f"'{identity.certificate}' is refused by OpenSSL: {in_words(exc)}")
+
+
+def _valid_chain(path: str) -> list[x509.Certificate]:
+    chain = _certificates('certificate', path)
+    for each in chain:
+        _refuse_expired('certificate', path, each)
+    return chain
+
+
+def _certificates(key: str, path: str) -> list[x509.Certificate]:
+    try:
+        found = x509.certificates(_read(key, path))
+    except ValueError as exc:
+        raise CertificateFault(key, f"'{path}' is damaged: {exc}") from None
+    if not found:
+        raise CertificateFault(key, f"'{path}' holds no certificate in PEM form")
+    return found
+
+
+def _refuse_expired(key: str, path: str, certificate: x509.Certificate) -> None:
+    now_s = time.time()
+    if certificate.not_after_s < now_s:
+        raise CertificateFault(key, f"'{path}' has expired on {utc(certificate.not_after_s)} ({certificate.subject})")
+    if certificate.not_before_s > now_s:
+        raise CertificateFault(
+            key, f"'{path}' is not valid before {utc(certificate.not_before_s)} ({certificate.subject})"
+        )
+
+
+def load_trust(context: ssl.SSLContext, clients: ClientTrust) -> None:
+    """Raises CertificateFault."""
+    authorities = _certificates('client_ca', clients.authorities)
+    if all(each.not_after_s < time.time() for each in authorities):
+        _refuse_expired('client_ca', clients.authorities, authorities[0])
+    _load_verify('client_ca', context, clients.authorities)
+    for path in clients.revocations:
+        _check_revocations(path)
+        _load_verify('client_crl', context, path)
+    if clients.revocations:
+        # As upstream: of every certificate in the chain it must be known that it was not revoked.
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
+    context.verify_mode = ssl.CERT_REQUIRED if clients.required else ssl.CERT_OPTIONAL
+
+
+def _load_verify(key: str, context: ssl.SSLContext, path: str) -> None:
+    try:
+        context.load_verify_locations(path)
+    except ssl.SSLError as exc:
+        raise CertificateFault(key, f"'{path}' is refused by OpenSSL: {in_words(exc)}") from None
+
+
+def _check_revocations(path: str) -> None:
+    try:
+        lists = x509.revocation_lists(_read('client_crl', path))
+    except ValueError as exc:
+        raise CertificateFault('client_crl', f"'{path}' is damaged: {exc}") from None
+    if not lists:
+        raise CertificateFault('client_crl', f"'{path}' holds no revocation list in PEM form")
+    for each in lists:
+        # OpenSSL refuses every client by it.
+        if each.next_update_s is not None and each.next_update_s < time.time():
+            raise CertificateFault('client_crl', f"'{path}' has expired on {utc(each.next_update_s)} ({each.issuer})")
+
+
+def ends(identity: Identity, clients: ClientTrust | None) -> Iterator[tuple[str, int, int]]:
+    """When what was loaded expires: file, and seconds since the epoch of its beginning (0: not known) and its end."""
+    files = [identity.certificate] if clients is None else [identity.certificate, clients.authorities]
+    for path in files:
+        for each in x509.certificates(Path(path).read_bytes()):
+            yield path, each.not_before_s, each.not_after_s
+    for path in () if clients is None else clients.revocations:
+        for revoked in x509.revocation_lists(Path(path).read_bytes()):
+            if revoked.next_update_s is not None:
+                yield path, 0, revoked.next_update_s
+
+
+def has_rsa_key(identity: Identity) -> bool:
+    """Whether signing with it takes long enough to be worth a thread."""
+    return x509.certificates(Path(identity.certificate).read_bytes())[0].has_rsa_key
+
+
+def faults(actions: Sequence[Callable[[], object]]) -> Iterator[CertificateFault]:
+    """What each of these finds wrong."""
+    for action in actions:
+        try:
+            action()
+        except CertificateFault as exc:
+            yield exc
+
+
+def _read(key: str, path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as exc:
+        raise CertificateFault(key, f"'{path}' cannot be read: {(exc.strerror or str(exc)).lower()}") from None
+
+
+def utc(seconds: float) -> str:
+    return time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime(seconds))
+
+
+def in_words(exc: ssl.SSLError) -> str:
+    """OpenSSL's reason, as words."""
+    verdict = getattr(exc, 'verify_message', '')
+    reason = (exc.reason or exc.strerror or str(exc)).lower().replace('_', ' ')
+    return f'{reason}: {verdict}' if verdict else reason

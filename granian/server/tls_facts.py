@@ -1,0 +1,108 @@
+"""What is known of one TLS connection, in the forms in which applications are told."""
+
+from __future__ import annotations
+
+import ssl
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from granian import x509
+
+if TYPE_CHECKING:
+    from granian.tls_terms import Identity
+
+# https://asgi.readthedocs.io/en/latest/specs/tls.html gives versions by their number on the wire.
+VERSIONS = {'TLSv1.2': 0x0303, 'TLSv1.3': 0x0304}
+
+
+class Served:
+    """The certificate that clients are shown, as it was when it was loaded."""
+
+    __slots__ = ('pem',)
+
+    def __init__(self, identity: Identity) -> None:
+        self.pem = first_pem(Path(identity.certificate).read_text('ascii', errors='replace'))
+
+
+def first_pem(text: str) -> str:
+    begin, end = '-----BEGIN CERTIFICATE-----', '-----END CERTIFICATE-----'
+    start = text.find(begin)
+    return text[start : text.find(end, start) + len(end)] + '\n' if start >= 0 else ''
+
+
+class TlsFacts:
+    """Computed when first asked for: most applications never ask."""
+
+    def __init__(self, tls: ssl.SSLObject, served: Served) -> None:
+        self._tls = tls
+        self._served = served
+
+    @cached_property
+    def asgi(self) -> dict[str, Any]:
+        """The ASGI extension `tls` (0.2)."""
+        chain = [ssl.DER_cert_to_PEM_cert(der) for der in self._client_chain]
+        return {
+            'server_cert': self._served.pem,
+            'client_cert_chain': chain,
+            'client_cert_name': self._client.subject if self._client else None,
+            # A certificate that is not good ends the handshake: whoever gets here showed a good one, or none.
+            'client_cert_error': None,
+            'tls_version': VERSIONS.get(self._tls.version() or ''),
+            'cipher_suite': self._cipher_number,
+        }
+
+    @cached_property
+    def environ(self) -> dict[str, str]:
+        """What WSGI applications find, by the names of Apache's mod_ssl."""
+        name, _, bits = self._tls.cipher() or ('', '', 0)
+        found = {
+            'HTTPS': 'on',
+            'SSL_PROTOCOL': self._tls.version() or '',
+            'SSL_CIPHER': name,
+            'SSL_CIPHER_USEKEYSIZE': str(bits),
+            'SSL_CIPHER_ALGKEYSIZE': str(bits),
+            'SSL_SESSION_RESUMED': 'Resumed' if self._tls.session_reused else 'Initial',
+            'SSL_SERVER_CERT': self._served.pem,
+            'SSL_CLIENT_VERIFY': 'SUCCESS' if self._client else 'NONE',
+        }
+        return found | (self._client_environ() if self._client else {})
+
+    def _client_environ(self) -> dict[str, str]:
+        client = self._client
+        assert client is not None
+        first, *others = [ssl.DER_cert_to_PEM_cert(der) for der in self._client_chain]
+        return {
+            'SSL_CLIENT_CERT': first,
+            'SSL_CLIENT_S_DN': client.subject,
+            'SSL_CLIENT_I_DN': client.issuer,
+            'SSL_CLIENT_M_SERIAL': f'{client.serial:X}',
+            **{f'SSL_CLIENT_CERT_CHAIN_{number}': pem for number, pem in enumerate(others)},
+        }
+
+    @cached_property
+    def _client(self) -> x509.Certificate | None:
+        return x509.certificate(self._client_chain[0]) if self._client_chain else None
+
+    @cached_property
+    def _client_chain(self) -> list[bytes]:
+        """DER, the client's own first, the root last."""
+        own = self._tls.getpeercert(binary_form=True)
+        if own is None:
+            return []
+        return _verified_chain(self._tls) or [own]
+
+    @cached_property
+    def _cipher_number(self) -> int | None:
+        name = (self._tls.cipher() or ('',))[0]
+        # OpenSSL's numbers have the protocol's version in front.
+        numbers = [cipher['id'] & 0xFFFF for cipher in self._tls.context.get_ciphers() if cipher['name'] == name]
+        return numbers[0] if numbers else None
+
+
+def _verified_chain(tls: ssl.SSLObject) -> list[bytes]:
+    # Public from Python 3.13 on, and before that only further inside.
+    if hasattr(tls, 'get_verified_chain'):
+        return list(tls.get_verified_chain())
+    chain = tls._sslobj.get_verified_chain() or []  # type: ignore[attr-defined]
+    return [ssl.PEM_cert_to_DER_cert(each.public_bytes()) for each in chain]
