@@ -37,4 +37,5 @@ rm -f index.txt index.txt.attr ca.cnf ca.srl
 
 cat org.pem ca.pem >chain.tmp && mv chain.tmp org.pem
 chmod 600 ./*.key
+date >made
 echo "made in $(pwd): $(echo *.pem *.crl)"
