@@ -180,7 +180,10 @@ class Http2Fast(Http2Receiver):
             self._inlet.took(found, count)
 
     def produce(self, count: int) -> None:
-        self._outlet.produce(count)
+        outlet = self._outlet
+        before = outlet.progress
+        outlet.produce(count)
+        self._patience.moved(outlet.progress - before)
 
     def is_blocked(self, stream: int) -> bool:
         found = self._ledger.streams.get(stream)

@@ -1,0 +1,200 @@
+"""How connections end, and how they begin from HTTP/1.1, over every engine."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from granian.errors import FlowError
+from granian.protocol.contract import Refusal, RequestHead
+from granian.protocol.responses import response_head
+from tests.helpers.http2 import (
+    CONTINUATION,
+    END_STREAM,
+    GET,
+    GOAWAY,
+    HEADERS,
+    NO_ERROR,
+    POST,
+    REFUSED_STREAM,
+    RST_STREAM,
+    START,
+    Talk,
+    data,
+    frame,
+    no_reply,
+    window,
+)
+
+
+def asked(engine, *streams, fields=GET, end=True):
+    talk = Talk(engine, reply=no_reply)
+    for stream in streams:
+        talk.feed(talk.headers(stream, fields, end=end))
+    return talk
+
+
+def goaways(talk):
+    return [(goaway.number, goaway.code) for goaway in talk.sent(GOAWAY)]
+
+
+def answer(talk, stream, body=b'ok'):
+    talk.engine.respond(stream, response_head(200, []), body)
+    talk.settle()
+
+
+def test_the_client_leaves(engine):
+    talk = asked(engine, 1, 3)
+    answer(talk, 1)
+    talk.engine.receive_eof()
+    talk.settle()
+    assert talk.engine.closing
+    assert [seen.gone is not None for seen in talk.requests.values()] == [False, True]
+    assert talk.engine.streams_open == 0
+    with pytest.raises(FlowError):
+        talk.engine.respond(3, response_head(200, []), b'late')
+
+
+def test_the_client_leaves_an_idle_connection(engine):
+    talk = Talk(engine)
+    talk.engine.receive_eof()
+    assert talk.engine.closing
+
+
+def test_draining_an_idle_connection_closes_it(engine):
+    talk = asked(engine, 1)
+    answer(talk, 1)
+    talk.engine.drain()
+    talk.settle()
+    assert talk.engine.closing
+    assert goaways(talk) == [(1, NO_ERROR)]
+
+
+def test_draining_serves_what_has_begun(engine):
+    talk = asked(engine, 1, 3)
+    talk.engine.drain()
+    talk.settle()
+    assert not talk.engine.closing
+    assert goaways(talk) == [(3, NO_ERROR)]
+    answer(talk, 1)
+    assert not talk.engine.closing
+    answer(talk, 3)
+    assert talk.engine.closing
+    assert [response.whole for response in talk.responses.values()] == [True, True]
+
+
+def test_draining_waits_for_bodies_to_go(engine):
+    talk = asked(engine, 1)
+    answer(talk, 1, b'x' * 100000)
+    talk.engine.drain()
+    talk.settle()
+    assert not talk.engine.closing
+    talk.feed(window(0, 100000), window(1, 100000))
+    assert talk.engine.closing
+    assert talk.responses[1].whole
+
+
+def test_draining_lets_a_body_come(engine):
+    talk = asked(engine, 1, fields=POST, end=False)
+    talk.engine.drain()
+    talk.feed(data(1, b'abc', end=True))
+    assert talk.requests[1].body == b'abc'
+    answer(talk, 1)
+    assert talk.engine.closing
+
+
+def test_nothing_is_begun_while_draining(engine):
+    talk = asked(engine, 1)
+    talk.engine.drain()
+    talk.feed(talk.headers(3, [*GET, (b'x', b'1')]))
+    assert 3 not in talk.requests
+    assert {sent.code for sent in talk.sent(RST_STREAM)} <= {REFUSED_STREAM}
+    answer(talk, 1)
+    assert talk.engine.closing
+
+
+def test_a_farewell_comes_before_the_last_word(engine):
+    # RFC 9113 6.8
+    talk = asked(engine, 1)
+    talk.engine.farewell()
+    talk.feed(talk.headers(3))
+    assert goaways(talk) == [(0x7FFFFFFF, NO_ERROR)]
+    assert talk.requests[3].whole
+    talk.engine.drain()
+    talk.settle()
+    assert goaways(talk) == [(0x7FFFFFFF, NO_ERROR), (3, NO_ERROR)]
+    answer(talk, 1)
+    answer(talk, 3)
+    assert talk.engine.closing
+
+
+def test_a_farewell_does_not_close_an_idle_connection(engine):
+    talk = Talk(engine)
+    talk.engine.farewell()
+    talk.settle()
+    assert not talk.engine.closing
+    talk.feed(talk.headers(1))
+    assert talk.responses[1].whole
+    talk.engine.drain()
+    assert talk.engine.closing
+
+
+def test_refusing_a_body_that_does_not_come(engine):
+    talk = asked(engine, 1, 3, fields=POST, end=False)
+    talk.feed(talk.headers(5))
+    talk.engine.start(3, response_head(200, []))
+    talk.engine.refuse(408, 'body took too long')
+    talk.settle()
+    assert (talk.responses[1].status, talk.responses[1].whole) == (408, True)
+    assert talk.requests[1].answered == 408
+    assert (talk.responses[3].whole, talk.requests[3].gone is not None) == (False, True)
+    assert talk.requests[5].gone is None
+    assert goaways(talk) == [(5, NO_ERROR)]
+    answer(talk, 5)
+    assert talk.engine.closing
+
+
+def test_refusing_a_head_that_does_not_come(engine):
+    talk = Talk(engine)
+    talk.feed(frame(HEADERS, END_STREAM, 1, talk.block(GET)[:3]))
+    talk.engine.refuse(408, 'head took too long')
+    talk.settle()
+    assert talk.engine.closing
+    assert [refusal.status for refusal, _ in talk.refusals] == [408]
+    talk.feed(frame(CONTINUATION, 4, 1))
+    assert not talk.requests
+
+
+def from_http1(method='GET'):
+    head = RequestHead()
+    head.method, head.raw_path, head.path, head.query, head.version = method, b'/up', '/up', b'', '1.1'
+    head.fields, head.authority, head.content_length, head.upgrade = [(b'host', b'a')], b'a', 0, b'h2c'
+    head.absolute = head.expects_continue = False
+    head.keep_alive = True
+    head.kept = head.like = None
+    return head
+
+
+@pytest.mark.parametrize('method', ['GET', 'HEAD'])
+def test_going_on_from_http1(engine, method):
+    talk = Talk(engine, start=False)
+    talk.engine.take_over(from_http1(method), struct.pack('>HI', 4, 3))
+    talk.settle()
+    assert talk.requests[1].whole
+    body = b'' if method == 'HEAD' else b'%b /up' % method.encode()
+    # The window of HTTP2-Settings holds.
+    assert talk.responses[1].body == body[:3]
+    talk.feed(START)
+    talk.feed(window(1, 100))
+    assert (talk.responses[1].body, talk.responses[1].whole) == (body, True)
+    talk.feed(talk.headers(3))
+    assert talk.responses[3].status == 200
+
+
+@pytest.mark.parametrize('payload', [b'12345', struct.pack('>HI', 4, 1 << 31), struct.pack('>HI', 5, 1)])
+def test_settings_of_an_upgrade_that_are_none(engine, payload):
+    talk = Talk(engine, start=False)
+    with pytest.raises(Refusal):
+        talk.engine.take_over(from_http1(), payload)
+    assert not talk.requests

@@ -1,0 +1,280 @@
+"""Flow control both ways, and turns (RFC 9113 5.2, 6.9), over every engine."""
+
+from __future__ import annotations
+
+import pytest
+
+from granian.protocol.responses import response_head
+from tests.helpers.http2 import (
+    DATA,
+    PADDED,
+    POST,
+    RST_STREAM,
+    WINDOW_UPDATE,
+    Talk,
+    data,
+    frame,
+    limits,
+    no_reply,
+    reset,
+    settings,
+    window,
+)
+
+BIG = b'x' * 200000
+
+
+def downloads(engine, *streams, **options):
+    """A response of 200 000 bytes on each stream."""
+    talk = Talk(engine, limits(send_buffer_bytes_max=1 << 20), reply=no_reply, **options)
+    for stream in streams:
+        talk.feed(talk.headers(stream))
+        talk.engine.respond(stream, response_head(200, []), BIG)
+    talk.settle()
+    return talk
+
+
+def granted(talk, stream):
+    return sum(update.number for update in talk.sent(WINDOW_UPDATE, stream))
+
+
+def test_no_more_is_sent_than_the_connection_was_granted(engine):
+    talk = downloads(engine, 1, 3)
+    assert len(talk.responses[1].body) + len(talk.responses[3].body) == 65535
+    assert (talk.engine.stalled, talk.engine.sendable) == (True, False)
+    talk.feed(window(0, 1000))
+    assert len(talk.responses[1].body) + len(talk.responses[3].body) == 66535
+    assert talk.engine.progress == 66535
+
+
+def test_no_more_is_sent_than_the_stream_was_granted(engine):
+    talk = downloads(engine, 1)
+    talk.feed(window(0, 1 << 20))
+    assert len(talk.responses[1].body) == 65535
+    assert (talk.engine.stalled, talk.engine.sendable) == (True, False)
+    assert talk.engine.flow(1) == (65535, 200000 - 65535)
+    talk.feed(window(1, 10))
+    assert len(talk.responses[1].body) == 65545
+    talk.feed(window(1, 1 << 20))
+    assert (talk.responses[1].body, talk.responses[1].whole) == (BIG, True)
+    assert (talk.engine.stalled, talk.engine.flow(1)) == (False, (0, 0))
+
+
+def test_a_window_granted_before_the_response(engine):
+    talk = Talk(engine, reply=no_reply)
+    talk.feed(window(0, 1 << 20), talk.headers(1), window(1, 1 << 20))
+    talk.engine.respond(1, response_head(200, []), BIG)
+    talk.settle()
+    assert talk.responses[1].whole
+
+
+def test_another_initial_window_changes_open_streams(engine):
+    # RFC 9113 6.9.2
+    talk = downloads(engine, 1)
+    talk.feed(window(0, 1 << 20), settings((4, 65535 + 100)))
+    assert len(talk.responses[1].body) == 65635
+    talk.feed(settings((4, 0)), window(1, 65000))
+    assert len(talk.responses[1].body) == 65635
+    # The window is negative: what makes up for that lets nothing go.
+    talk.feed(window(1, 635))
+    assert len(talk.responses[1].body) == 65635
+    talk.feed(window(1, 1))
+    assert len(talk.responses[1].body) == 65636
+    talk.feed(settings((4, 100)))
+    assert len(talk.responses[1].body) == 65736
+
+
+def test_a_small_initial_window_holds_for_new_streams(engine):
+    talk = Talk(engine)
+    talk.feed(settings((4, 3)), talk.headers(1))
+    assert (talk.responses[1].body, talk.responses[1].whole) == (b'GET', False)
+    talk.feed(window(1, 2))
+    assert (talk.responses[1].body, talk.responses[1].whole) == (b'GET /', True)
+
+
+def test_heads_and_ends_need_no_window(engine):
+    talk = Talk(engine, reply=no_reply)
+    talk.feed(settings((4, 0)))
+    for stream in (1, 3):
+        talk.feed(talk.headers(stream))
+    talk.engine.respond(1, response_head(204, []), b'')
+    talk.engine.start(3, response_head(200, []))
+    talk.engine.finish(3, [(b'x', b'1')])
+    talk.settle()
+    assert talk.responses[1].whole
+    assert talk.responses[3].whole
+
+
+def test_streams_send_by_turns(engine):
+    talk = downloads(engine, 1, 3, 5, 7)
+    talk.feed(settings((4, 1 << 20)))
+    for _ in range(40):
+        talk.feed(window(0, 16384))
+        sizes = [len(talk.responses[stream].body) for stream in (1, 3, 5, 7) if not talk.responses[stream].whole]
+        assert not sizes or max(sizes) - min(sizes) <= 2 * 65535
+
+
+def test_a_small_response_passes_a_large_one(engine):
+    talk = downloads(engine, 1, reads=False)
+    talk.feed(talk.headers(3))
+    talk.engine.respond(3, response_head(200, []), b'small')
+    for _ in range(3):
+        talk.engine.produce(16384)
+        talk.settle()
+    assert talk.responses[3].whole
+    assert len(talk.responses[1].body) < 65535
+
+
+def test_no_more_is_produced_than_asked_for(engine):
+    talk = downloads(engine, 1, 3, reads=False)
+    assert not talk.sent(DATA)
+    assert talk.engine.sendable
+    talk.engine.produce(20000)
+    talk.settle()
+    assert 20000 <= sum(len(sent.payload) for sent in talk.sent(DATA)) < 20000 + 16384
+    assert talk.engine.progress == sum(len(sent.payload) for sent in talk.sent(DATA))
+
+
+def test_small_responses_do_not_pile_up_where_nothing_is_produced(engine):
+    talk = Talk(engine, limits(streams_max=100), reads=False, reply=no_reply)
+    talk.feed(settings((4, 1 << 24)), window(0, 1 << 24))
+    for stream in range(1, 200, 2):
+        talk.feed(talk.headers(stream))
+        talk.engine.respond(stream, response_head(200, []), b'x' * 10000)
+        talk.settle()
+    assert sum(len(sent.payload) for sent in talk.sent(DATA)) <= 80000
+    assert talk.engine.streams_open >= 90
+    talk.reads = True
+    talk.settle()
+    assert talk.engine.streams_open == 0
+    assert all(len(response.body) == 10000 for response in talk.responses.values())
+
+
+def test_a_writer_is_told_when_it_is_too_far_ahead_and_when_no_more(engine):
+    talk = Talk(engine, limits(send_buffer_bytes_max=50000), reply=no_reply)
+    talk.feed(settings((4, 0)), talk.headers(1))
+    talk.engine.start(1, response_head(200, []))
+    talk.engine.write(1, b'a' * 49999)
+    assert not talk.engine.is_blocked(1)
+    talk.engine.write(1, b'a' * 20000)
+    assert talk.engine.is_blocked(1)
+    talk.feed(window(1, 30000))
+    assert talk.rooms == []
+    talk.feed(window(1, 20000))
+    assert talk.rooms == [1]
+    assert not talk.engine.is_blocked(1)
+    talk.feed(window(1, 10000))
+    assert talk.rooms == [1]
+
+
+def test_a_stream_that_is_cut_gives_its_turn_away(engine):
+    talk = downloads(engine, 1, 3)
+    talk.feed(reset(1), window(0, 1 << 20), window(3, 1 << 20))
+    assert talk.responses[3].whole
+    assert not talk.engine.stalled
+    assert talk.engine.streams_open == 0
+
+
+def test_an_abort_of_what_waits(engine):
+    talk = downloads(engine, 1)
+    assert talk.engine.streams_open == 1
+    talk.engine.abort(1)
+    talk.settle()
+    assert talk.sent(RST_STREAM, 1)
+    assert (talk.engine.streams_open, talk.engine.stalled) == (0, False)
+
+
+# ── what the client may send ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_nothing_is_granted_for_what_nobody_took(engine):
+    talk = Talk(engine, reply=no_reply, takes=False)
+    talk.feed(talk.headers(1, POST, end=False), *[data(1, b'a' * 16000)] * 4)
+    assert granted(talk, 0) == granted(talk, 1) == 0
+    talk.take(1)
+    assert granted(talk, 1) > 0
+    talk.feed(data(1, b'a' * 16000))
+    assert not talk.engine.closing
+
+
+def test_a_client_can_send_for_ever_what_is_taken(engine):
+    talk = Talk(engine, limits(body_bytes_max=None), reply=no_reply)
+    talk.feed(talk.headers(1, POST, end=False))
+    stream, connection = 65535, 131072
+    for _ in range(100):
+        assert min(stream, connection) >= 16000
+        talk.frames.clear()
+        talk.feed(data(1, b'a' * 16000))
+        stream += granted(talk, 1) - 16000
+        connection += granted(talk, 0) - 16000
+    assert len(talk.requests[1].body) == 1600000
+
+
+def test_a_small_window_is_granted_again_too(engine):
+    talk = Talk(engine, limits(stream_window_bytes=1024), reply=no_reply)
+    talk.feed(talk.headers(1, POST, end=False))
+    for _ in range(20):
+        talk.frames.clear()
+        talk.feed(data(1, b'a' * 1000))
+        assert granted(talk, 1) == 1000
+
+
+def test_padding_is_granted_again_at_once(engine):
+    talk = Talk(engine, reply=no_reply, takes=False)
+    talk.feed(talk.headers(1, POST, end=False))
+    for _ in range(300):
+        talk.feed(frame(DATA, PADDED, 1, b'\xff' + b'a' + bytes(255)))
+    assert 256 * 300 - granted(talk, 1) < 65535
+    assert not talk.engine.closing
+
+
+@pytest.mark.parametrize('how', ['reset', 'abort', 'answer'])
+def test_what_was_not_taken_of_a_stream_that_ended_is_granted_to_others(engine, how):
+    talk = Talk(engine, limits(connection_window_bytes=65535), reply=no_reply, takes=False)
+    for stream in range(1, 21, 2):
+        talk.feed(talk.headers(stream, POST, end=False), data(stream, b'a' * 16000), data(stream, b'b' * 16000))
+        if how == 'reset':
+            talk.feed(reset(stream))
+        elif how == 'abort':
+            talk.engine.abort(stream)
+        else:
+            talk.engine.respond(stream, response_head(200, []), b'early')
+            talk.feed(data(stream, b'', end=True))
+        talk.settle()
+        assert not talk.engine.closing
+    assert granted(talk, 0) > 200000
+
+
+def test_data_for_a_stream_that_was_reset_is_granted_to_others(engine):
+    talk = Talk(engine, limits(connection_window_bytes=65535), reply=no_reply)
+    talk.feed(talk.headers(1, POST, end=False))
+    talk.engine.abort(1)
+    for _ in range(20):
+        talk.feed(data(1, b'a' * 16000))
+    assert not talk.engine.closing
+    assert granted(talk, 0) > 200000
+
+
+def test_an_adaptive_window_grows_while_bodies_are_taken(engine):
+    talk = Talk(engine, limits(adaptive_window=True, body_bytes_max=None), reply=no_reply)
+    talk.feed(talk.headers(1, POST, end=False))
+    for _ in range(400):
+        talk.feed(data(1, b'a' * 16000))
+    assert not talk.engine.closing
+    # More than was sent, and more than the window it began with.
+    assert granted(talk, 1) - 400 * 16000 > 500000
+    assert granted(talk, 0) - 400 * 16000 > 500000
+    assert granted(talk, 1) - 400 * 16000 <= 8 * 1024 * 1024
+
+
+def test_an_adaptive_window_stays_where_bodies_are_not_taken_in_time(engine):
+    talk = Talk(engine, limits(adaptive_window=True, body_bytes_max=None), reply=no_reply, takes=False)
+    talk.feed(talk.headers(1, POST, end=False))
+    for _ in range(40):
+        talk.feed(data(1, b'a' * 16000), data(1, b'a' * 16000))
+        seen = talk.requests[1]
+        talk.engine.took(1, 32000 if seen.untaken > 40000 else 0)
+        seen.untaken -= 32000 if seen.untaken > 40000 else 0
+        talk.settle()
+    assert not talk.engine.closing
+    assert granted(talk, 1) <= 40 * 32000
