@@ -215,7 +215,7 @@ class WebSocketWsproto:
         state = self._connection.state
         if state not in (ConnectionState.REMOTE_CLOSING, ConnectionState.CLOSED):
             # No close frame, but what wsproto makes of a fault. Its reason names positions and values.
-            raise Fault(event.code, 'text is not UTF-8' if event.code == BAD_DATA else 'protocol fault')
+            raise Fault(int(event.code), 'text is not UTF-8' if event.code == BAD_DATA else 'protocol fault')
         if state is ConnectionState.REMOTE_CLOSING:
             self.output.append(bytes(self._connection.send(CloseConnection(event.code))))
         self._end(int(event.code), event.reason or '')

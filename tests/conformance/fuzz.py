@@ -7,24 +7,31 @@ import random
 import sys
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from tests.conformance.differential import disagreement, read_corpus
-from tests.conformance.strategies import Input, random_input
+from tests.conformance import differential
+from tests.conformance.strategies import random_input
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Disagreement = Callable[[Any], str | None]
 
 REPORT_EVERY_S = 30.0
 
 
-def run(minutes: float, seed: int) -> tuple[int, Input | None]:
+def run(
+    minutes: float, seed: int, make: Callable[[random.Random], Any], disagreement: Disagreement
+) -> tuple[int, Any | None]:
     """Inputs tried, and the first that engines disagree about."""
-    corpus = [raw for _, raw in read_corpus()]
     source = random.Random(seed)
     now = started = time.monotonic()
     tried, reported = 0, now
     while now < started + minutes * 60:
-        data = random_input(source, corpus)
+        data = make(source)
         tried += 1
-        if fails(data):
-            return tried, smallest(data)
+        if fails(data, disagreement):
+            return tried, smallest(data, disagreement)
         now = time.monotonic()
         if now > reported + REPORT_EVERY_S:
             reported = now
@@ -32,18 +39,18 @@ def run(minutes: float, seed: int) -> tuple[int, Input | None]:
     return tried, None
 
 
-def fails(data: Input) -> str | None:
+def fails(data: Any, disagreement: Disagreement) -> str | None:
     try:
         return disagreement(data)
     except Exception as error:  # an engine that raises is what is looked for
         return repr(error)
 
 
-def smallest(data: Input) -> Input:
+def smallest(data: Any, disagreement: Disagreement) -> Any:
     """The same failure with as few bytes and pieces as trying finds."""
     size = max(map(len, data.pieces), default=0)
     while size:
-        shorter = next((other for other in shortened(data, size) if fails(other)), None)
+        shorter = next((other for other in shortened(data, size) if fails(other, disagreement)), None)
         if shorter is None:
             size //= 2
         else:
@@ -51,7 +58,7 @@ def smallest(data: Input) -> Input:
     return data
 
 
-def shortened(data: Input, size: int) -> list[Input]:
+def shortened(data: Any, size: int) -> list[Any]:
     pieces = data.pieces
     others = [(*pieces[:n], pieces[n] + pieces[n + 1], *pieces[n + 2 :]) for n in range(len(pieces) - 1)]
     for n, piece in enumerate(pieces):
@@ -60,17 +67,19 @@ def shortened(data: Input, size: int) -> list[Input]:
     return [replace(data, pieces=other) for other in others]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(description: str | None, make: Callable[[random.Random], Any], disagreement: Disagreement) -> None:
+    """The command: look for an input that engines disagree about."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument('--minutes', type=float, default=10)
     parser.add_argument('--seed', type=int, default=random.randrange(2**32))
     arguments = parser.parse_args()
     print(f'seed {arguments.seed}', flush=True)
-    tried, failure = run(arguments.minutes, arguments.seed)
+    tried, failure = run(arguments.minutes, arguments.seed, make, disagreement)
     if failure:
-        sys.exit(f'{tried} inputs, then\n{failure}\n{fails(failure)}')
+        sys.exit(f'{tried} inputs, then\n{failure}\n{fails(failure, disagreement)}')
     print(f'{tried} inputs, no disagreement')
 
 
 if __name__ == '__main__':
-    main()
+    corpus = [raw for _, raw in differential.read_corpus()]
+    main(__doc__, lambda source: random_input(source, corpus), differential.disagreement)
