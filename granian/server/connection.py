@@ -100,6 +100,8 @@ class Connection(Wire):
 
     def on_request(self, stream: int, head: RequestHead, body: bytes, *, ended: bool) -> None:
         service = self.service
+        if head.upgrade and not head.content_length and self._goes_over(stream, head):
+            return
         self._exchange = exchange = Exchange(self, self.engine, stream, head, body, body_ended=ended)
         service.gate.busy += 1
         self._phase = 'busy'
@@ -117,6 +119,31 @@ class Connection(Wire):
         task = start_now(answering, self.loop)
         if not task.done():
             service.keep(task)
+
+    def _goes_over(self, stream: int, head: RequestHead) -> bool:
+        """Whether the request is one that HTTP/2 goes on with."""
+        service = self.service
+        # RFC 7540 3.3: over TLS, HTTP/2 is agreed on otherwise.
+        if service.engine2 is None or service.scheme != 'http' or service.draining:
+            return False
+        from granian.server.crossing import Crossing, offered_settings
+
+        settings = offered_settings(head)
+        if settings is None:
+            return False
+        self._exchange = Crossing(self, service.engine2, head, settings).begin(stream)
+        return True
+
+    def leave(self) -> asyncio.Transport | None:
+        """Leave the transport to another connection; None where it is closing."""
+        transport = self._transport
+        if transport.is_closing() or self.engine.closing:
+            return None
+        if self._paused:
+            self._pause(False)
+        self._part()
+        self._exchange = None
+        return transport
 
     def _begin_postponed(self) -> None:
         exchange = self._exchange

@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, cast
 
 from granian.exchange import Exchange
+from granian.protocol.contract import Refusal
 from granian.server.deadlines import NEVER
 from granian.server.http2_lanes import Lane, Pinger
 from granian.server.passage import unsent_bytes
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from granian.protocol.contract import Fields, MultiplexedEngine, Refusal, RequestHead
+    from granian.protocol.contract import Fields, MultiplexedEngine, RequestHead
     from granian.server.service import Service
 
 logger = logging.getLogger('_granian')
@@ -72,6 +73,22 @@ class Http2Connection(Wire):
             self._pinger.start()
         if self.service.draining:
             self.drain()
+
+    def take_over(self, head: RequestHead, settings: bytes, data: bytes) -> None:
+        """Begin with a request of HTTP/1.1 (RFC 7540 3.2); `data` has come behind it."""
+        self._inside = True
+        try:
+            self.engine.take_over(head, settings)
+        except Refusal:
+            # It was told that it may go on so: there is no way back.
+            self.cut()
+            return
+        finally:
+            self._inside = False
+        self._in_head = False
+        self._settle()
+        if data:
+            self.data_received(data)
 
     def data_received(self, data: bytes) -> None:
         if self._lingering:

@@ -158,13 +158,14 @@ class Lane:
 class Pinger:
     """Asks a silent client for a sign of life, and cuts the connection where none comes."""
 
-    __slots__ = ('_connection', '_interval_s', '_timeout_s', 'check_at', 'deadline')
+    __slots__ = ('_asked_at_s', '_connection', '_interval_s', '_timeout_s', 'check_at', 'deadline')
 
     def __init__(self, connection: Http2Connection, settings: Http2Settings) -> None:
         assert settings.ping_after_s is not None
         self._connection = connection
         self._interval_s = settings.ping_after_s
         self._timeout_s = settings.ping_timeout_s
+        self._asked_at_s = NEVER
         self.deadline = self.check_at = NEVER
 
     def start(self) -> None:
@@ -180,14 +181,18 @@ class Pinger:
         wheel.watch(self)
 
     def expired(self) -> None:
-        connection = self._connection
+        connection, now = self._connection, self._connection.service.wheel.now
         if connection.heard:
             connection.heard = False
+            self._asked_at_s = NEVER
             self._look_after(self._interval_s)
-        elif connection.engine.pings_owed:
+        elif self._asked_at_s + self._timeout_s <= now:
             logger.debug('Connection cut: no answer to a PING')
             connection.cut()
+        elif self._asked_at_s < NEVER:
+            self._look_after(min(self._interval_s, self._asked_at_s + self._timeout_s - now))
         else:
+            self._asked_at_s = now
             connection.engine.ping()
             connection.settle_soon()
-            self._look_after(self._timeout_s)
+            self._look_after(min(self._interval_s, self._timeout_s))
