@@ -435,7 +435,7 @@ class Http2H2:
     def abort(self, stream: int) -> None:
         known = self._streams.get(stream)
         if known is not None and (known.owed is not NOTHING or not self._sending.is_done(stream)):
-            self._reset(stream, ErrorCodes.INTERNAL_ERROR)
+            self._reset(stream, ErrorCodes.CANCEL if known.owed is NOTHING else ErrorCodes.INTERNAL_ERROR)
             self._streams.pop(stream)
             self._acknowledge(stream, known.unread)
             self._settle_one()

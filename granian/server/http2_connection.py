@@ -274,7 +274,7 @@ class Http2Connection(Wire):
         if self._transport.is_closing():
             engine.output.clear()
             return
-        if engine.sendable and not self.blocked:
+        if not self.blocked:
             engine.produce(TURN_BYTES)
         if engine.output:
             self._write_output()

@@ -53,11 +53,15 @@ def engine_class(name: str) -> Callable[..., Engine]:
     return Http1Fast
 
 
-def http2_engine_class() -> Callable[..., MultiplexedEngine]:
-    """The HTTP/2 engine."""
-    from granian.protocol.http2_h2 import Http2H2
+def http2_engine_class(name: str) -> Callable[..., MultiplexedEngine]:
+    """The HTTP/2 engine of that name. Only the one that is wanted is imported."""
+    if name == 'h2':
+        from granian.protocol.http2_h2 import Http2H2
 
-    return Http2H2
+        return Http2H2
+    from granian.protocol.http2_fast import Http2Fast
+
+    return Http2Fast
 
 
 class Serving:
@@ -117,7 +121,7 @@ class Serving:
         for sock, listener in zip(sockets, self._settings.listeners, strict=True):
             engines = Engines(
                 http1=engine_class(listener.http1_engine),
-                http2=None if listener.http == '1' else http2_engine_class(),
+                http2=None if listener.http == '1' else http2_engine_class(listener.http2.engine),
             )
             service = Service(self.shared, listener, engines, behind(listener.proxies, router.handle))
             await self._listen(sock, service, listener)

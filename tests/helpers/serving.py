@@ -157,7 +157,7 @@ class Served:
         proxies: ProxySettings | None = None,
         tls: TlsSettings | None = None,
         http: str = 'auto',
-        http2_engine: str = 'h2',
+        http2_engine: str = 'fast',
         http2: dict[str, Any] | None = None,
         ping: tuple[float, float] | None = None,
         access_log: Any = None,

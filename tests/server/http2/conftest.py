@@ -7,7 +7,7 @@ from tests.helpers.serving import Served, loop, pytest_pyfunc_call
 __all__ = ['engine', 'loop', 'pytest_pyfunc_call', 'serve']
 
 
-@pytest.fixture(params=['h2'])
+@pytest.fixture(params=['fast', 'h2'])
 def engine(request):
     """Each HTTP/2 engine in turn."""
     return request.param
