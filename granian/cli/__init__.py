@@ -11,7 +11,7 @@ from granian import __version__
 __all__ = ['Duration', 'entrypoint']
 
 # Everything else serves.
-OTHER_COMMANDS = (['check'], ['config'], ['schema'], ['init'], ['reload'], ['status'])
+OTHER_COMMANDS = (['check'], ['config'], ['schema'], ['init'], ['reload'], ['upgrade'], ['status'])
 
 
 def entrypoint() -> None:

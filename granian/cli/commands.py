@@ -260,6 +260,11 @@ def _root() -> Root:
     root.add_command(
         ConfiguredCommand('reload', _asking('reload'), 'Have the running server read its configuration anew.')
     )
+    root.add_command(
+        ConfiguredCommand(
+            'upgrade', _asking('upgrade'), 'Have the running server replaced by the version that is installed.'
+        )
+    )
     root.add_command(ConfiguredCommand('status', _asking('status'), 'Say what the running server and its workers do.'))
     for command in (config, _schema, _init):
         root.add_command(command)

@@ -172,6 +172,16 @@ class Server(Section):
         ),
         Flag('--respawn-failed-workers', 'Replace a worker that died'),
     ] = False
+    preload: Annotated[
+        Switch,
+        Field(
+            description='Import the applications once, before workers are forked, which then share the memory. A reload '
+            'goes on with the code that was imported; an upgrade (USR2, `granian upgrade`) imports it anew. Not for '
+            'applications that start threads or open connections when they are imported.',
+            examples=[True],
+        ),
+        Flag('--preload', 'Import the applications once, before workers are forked'),
+    ] = False
     respawn_interval: Annotated[
         Duration,
         Field(

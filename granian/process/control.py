@@ -97,6 +97,10 @@ class Control:
     def path(self) -> str | None:
         return None if self._file is None else self._file.path
 
+    def duplicate(self) -> int:
+        """A further descriptor of the socket, or -1."""
+        return -1 if self._listener is None else os.dup(self._listener.fileno())
+
     def close(self, *, keep_file: bool = False) -> None:
         """Take no more; who has asked is still answered."""
         if self._listener is not None and self._file is not None:

@@ -13,6 +13,7 @@ from granian.process.privileges import Umask
 from granian.process.program import StopRequested
 from granian.process.signals import raised
 from granian.process.situation import Situation
+from granian.process.succession import Predecessor
 
 if TYPE_CHECKING:
     import socket
@@ -52,7 +53,8 @@ def _serve_as(config: Config, signals: SignalPipe | None, reread: Reread | None,
     logger.info('Starting granian (main PID: %d)', os.getpid())
     planning.warn(config)
     # Signals are let go after it: who sees us stop may start the next one at once.
-    with contextlib.closing(Situation(plan, reread, umask, label)) as situation:
+    predecessor = Predecessor.from_environment(os.environ)
+    with contextlib.closing(Situation(plan, reread, umask, label, predecessor)) as situation:
         status = _supervise(situation, signals)
     logger.info('Granian shutdown completed, see ya!')
     return status
@@ -86,6 +88,28 @@ class _Work:
         self._situation = situation
         self._worker = Worker
         self._report = ChannelReport
+
+    def preload(self, settings: WorkerSettings) -> None:
+        """Import the applications here, once for all workers. Raises FatalError."""
+        from granian.adapters.loading import load
+        from granian.process.report import failure_of
+
+        before = dict(os.environ)
+        for name, value in settings.environment.items():
+            os.environ.setdefault(name, value)
+        try:
+            for app in settings.serving.apps:
+                load(app.target, factory=False, working_dir=settings.working_dir)
+        # The application's, KeyboardInterrupt among them.
+        except BaseException as exc:
+            failure = failure_of(exc)
+            if failure.details:
+                logger.error('%s', failure.details)
+            raise failure.error() from exc
+        finally:
+            # A reload reads the env files again, and what is set already would win.
+            os.environ.clear()
+            os.environ.update(before)
 
     def __call__(self, number: int, settings: WorkerSettings, child: Child, channel: socket.socket) -> int:
         if settings.logs != self._situation.logs:

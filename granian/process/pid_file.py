@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 class PidFile:
     """Our process id is in the file until `close`; it is removed then if that is still so."""
 
-    def __init__(self, path: Path | None) -> None:
-        """Raises PidFileError. None: there is no file."""
+    def __init__(self, path: Path | None, predecessor: int | None = None) -> None:
+        """Raises PidFileError. None: there is no file. It may be taken over from a living `predecessor`."""
         self.path = path
         self._owner = os.getpid()
         if path is not None:
-            _claim(path, self._owner)
+            _claim(path, self._owner, predecessor)
 
     def close(self) -> None:
         if self.path is None:
@@ -43,14 +43,14 @@ def fault(path: Path) -> str:
     return ''
 
 
-def _refuse_other(path: Path, owner: int) -> None:
+def _refuse_other(path: Path, owner: int, predecessor: int | None = None) -> None:
     holder = _read(path)
-    if holder is not None and holder != owner and _is_alive(holder):
+    if holder is not None and holder not in {owner, predecessor} and _is_alive(holder):
         raise PidFileError(f'The PID file {path} already exists for {holder}')
 
 
-def _claim(path: Path, owner: int) -> None:
-    _refuse_other(path, owner)
+def _claim(path: Path, owner: int, predecessor: int | None) -> None:
+    _refuse_other(path, owner, predecessor)
     try:
         path.write_text(f'{owner}\n', 'ascii')
     except OSError as exc:

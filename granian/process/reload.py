@@ -14,6 +14,7 @@ from granian.process.rereading import Reader, Refused
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from granian.process.generation import Generation
     from granian.process.pool import Pool
     from granian.process.sections import Plan
     from granian.process.service_manager import ServiceManager
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     # What is told at the end; None: all went well.
     Tell = Callable[[Refused | None], object]
 
+WORKERS_MAX = 1024
 SUPERSEDED = 'given up for a later request'
 
 
@@ -130,3 +132,43 @@ class Reload:
         # Ready again, whatever came of it (sd_notify(3), RELOADING=1).
         self._helper.settled()
         tell(outcome)
+
+
+class Scaling:
+    """One worker more or fewer, until the next reload."""
+
+    def __init__(self, helper: Helper) -> None:
+        self._helper = helper
+
+    def by(self, number: int) -> None:
+        """Now, or once the change that is under way has come to its end."""
+        self._helper.pool.then(lambda: self._begin(number))
+
+    def _begin(self, number: int) -> None:
+        now = self._helper.situation.generation
+        workers = now.workers + number
+        if not 1 <= workers <= WORKERS_MAX:
+            logger.warning('Workers stay at %d', now.workers)
+            return
+        try:
+            coming = self._helper.situation.build(now.plan, workers)
+        except FatalError as exc:
+            logger.error('Workers stay at %d: %s', now.workers, exc)
+            return
+        slots = [slot for slot in range(workers) if not self._has_all(slot, coming)]
+        self._helper.pool.begin(coming, slots, self._done)
+
+    def _has_all(self, slot: int, coming: Generation) -> bool:
+        """Whether the worker in that slot accepts on all that it is to have then: another one's sockets may come to it."""
+        member = self._helper.pool.members.get(slot)
+        return member is not None and set(coming.part(slot).sockets) <= set(member.part.sockets)
+
+    def _done(self, failure: StartFailure | None) -> None:
+        situation = self._helper.situation
+        if failure is not None:
+            situation.forget_coming()
+            logger.error('Workers stay at %d: %s', situation.generation.workers, failure.message)
+            return
+        situation.follow()
+        self._helper.followed()
+        logger.info('Workers: %d', situation.generation.workers)

@@ -86,6 +86,8 @@ class Plan:
     umask: int | None
     # As configured.
     control: Path | None
+    # Import applications once, before the workers are forked.
+    preload: bool
     # What is chosen, for a line of the log.
     summary: str
 
@@ -160,6 +162,7 @@ def plan(config: Config, loop: str) -> Plan:
         pid_file=config.server.pid_file,
         umask=config.server.umask,
         control=config.server.control,
+        preload=config.server.preload,
         summary=f'{engines(config)}, loop: {loop}, workers: {config.server.workers}',
     )
 

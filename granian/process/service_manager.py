@@ -38,6 +38,14 @@ class ServiceManager:
         """Everything that was asked for is there: after a start, and after each reload, whatever came of it."""
         self._tell('READY=1', f'MAINPID={os.getpid()}', f'STATUS={status}')
 
+    def variables_of(self, pid: int) -> dict[str, str]:
+        """What such a process is to find in its environment."""
+        return {**self.variables, 'WATCHDOG_PID': str(pid)} if 'WATCHDOG_PID' in self.variables else self.variables
+
+    def hand_over(self, pid: int) -> None:
+        """It is the server from now on. Only we are listened to, until this is said."""
+        self._tell('READY=1', f'MAINPID={pid}')
+
     def reloading(self) -> None:
         # Type=notify-reload wants to know which request this answers.
         self._tell('RELOADING=1', f'MONOTONIC_USEC={time.monotonic_ns() // 1000}', 'STATUS=Reloading')

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 if sys.platform != 'win32':
     RELOAD = signal.SIGHUP
     CHILD_ENDED = signal.SIGCHLD
-    _SUPERVISED = (*STOP, RELOAD, CHILD_ENDED)
+    REOPEN = signal.SIGUSR1
+    UPGRADE = signal.SIGUSR2
+    MORE_WORKERS, FEWER_WORKERS = signal.SIGTTIN, signal.SIGTTOU
+    # The supervisor's alone. By default they would end or stop a process, and some reach a whole group.
+    _FOR_SUPERVISOR = (RELOAD, REOPEN, UPGRADE, MORE_WORKERS, FEWER_WORKERS)
+    _SUPERVISED = (*STOP, CHILD_ENDED, *_FOR_SUPERVISOR)
 
     class SignalPipe:
         """Signals as bytes to read, so that one `select` waits for them and for everything else."""
@@ -63,9 +68,9 @@ if sys.platform != 'win32':
             # Until its loop runs there is nothing to finish, and a stop may end it at once.
             for number in (*STOP, CHILD_ENDED):
                 signal.signal(number, signal.SIG_DFL)
-            # A hang-up of the terminal reaches the whole group and is the supervisor's. Not SIG_IGN: that would be
-            # inherited by what the application starts.
-            signal.signal(RELOAD, _nothing)
+            # Not SIG_IGN: that would be inherited by what the application starts.
+            for number in _FOR_SUPERVISOR:
+                signal.signal(number, _nothing)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SUPERVISED)
 
 
@@ -78,8 +83,8 @@ def _give_back(before: Mapping[signal.Signals, Any]) -> None:
     ending = any(after(handler) is not handler for handler in before.values())
     for number, handler in before.items():
         # A terminal that is closed hangs up, too: no reason to lose the exit status.
-        hang_up = ending and sys.platform != 'win32' and number == RELOAD
-        signal.signal(number, signal.SIG_IGN if hang_up else after(handler))
+        too_late = ending and sys.platform != 'win32' and number in _FOR_SUPERVISOR
+        signal.signal(number, signal.SIG_IGN if too_late else after(handler))
 
 
 @contextlib.contextmanager

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from granian.errors import FatalError
+from granian.errors import FatalError, PidFileError
 from granian.observe.logs import logger
-from granian.process import control, pid_file, titles
+from granian.process import control, pid_file, succession, titles
 from granian.process.generation import Generation
 from granian.process.planning import configure_logs
 from granian.process.sockets import bind_all
@@ -18,25 +19,32 @@ if TYPE_CHECKING:
     from granian.process.rereading import Reread
     from granian.process.sections import LogSettings, Plan
     from granian.process.sockets import Sockets
+    from granian.process.succession import Predecessor
 
 
 class Situation:
     """`generation` is the one that serves; `coming` the one that is being built, if any."""
 
-    def __init__(self, plan: Plan, reread: Reread | None, umask: Umask, label: str) -> None:
+    def __init__(
+        self, plan: Plan, reread: Reread | None, umask: Umask, label: str, predecessor: Predecessor | None = None
+    ) -> None:
         """Bind everything. Raises BindError, PidFileError. `label` tells this configuration from others."""
         self.reread = reread
         self._umask = umask
         self._label = label
         self.logs: LogSettings = plan.worker.logs
-        self.pid_file = pid_file.PidFile(plan.pid_file)
+        # Whose place we are to take; it still has the pid file.
+        self.predecessor = predecessor
+        self.pid_file = pid_file.PidFile(None if predecessor else plan.pid_file)
+        workers = plan.supervisor.workers
         try:
-            self.generation = Generation(
-                1, plan, bind_all(plan.wanted, plan.supervisor.workers), plan.supervisor.workers
-            )
+            sockets = bind_all(plan.wanted, workers, predecessor.sockets if predecessor else None)
         except FatalError:
             self.pid_file.close()
             raise
+        if predecessor is not None:
+            predecessor.sockets.without(sockets).close()
+        self.generation = Generation(1, plan, sockets, workers)
         self.coming: Generation | None = None
         self._new_pid_file: pid_file.PidFile | None = None
 
@@ -106,6 +114,31 @@ class Situation:
         except FatalError as exc:
             # The process that read the configuration could do it, a moment ago.
             logger.error('The log stays as it was: %s', exc)
+
+    def take_over(self) -> None:
+        """We serve: our predecessor may go, and what was its is ours."""
+        predecessor, self.predecessor = self.predecessor, None
+        assert predecessor is not None
+        plan, sockets = self.generation.plan, self.generation.sockets
+        predecessor.relieve(sockets)
+        succession.owned(sockets)
+        sockets.set_permissions()
+        try:
+            self.pid_file = pid_file.PidFile(plan.pid_file, predecessor.pid)
+        except PidFileError as exc:
+            logger.error('%s', exc)
+
+    def hand_over(self, kept: set[int]) -> set[int]:
+        """Another process serves on the sockets of these descriptors: they are nobody's here; their ids."""
+        sockets = self.generation.sockets
+        shared = {id(sock) for sock in sockets.every() if sock.fileno() in kept}
+        sockets.bound = [replace(each, borrowed=id(each.sockets[0]) in shared) for each in sockets.bound]
+        self.refuse_more()
+        return shared
+
+    def restore_umask(self) -> None:
+        """As it was when we were started."""
+        self._umask.set(None)
 
     def refuse_more(self) -> None:
         if self.coming is not None:

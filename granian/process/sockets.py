@@ -50,6 +50,8 @@ class Bound:
     sockets: tuple[socket.socket, ...]
     # Ours to shut; one that we were given may go on after us.
     owned: bool = True
+    # Another supervisor's until it leaves: nothing is done to it that would be felt there.
+    borrowed: bool = False
     file: unix_socket.SocketFile | None = None
 
     def url(self, scheme: str) -> str:
@@ -103,7 +105,7 @@ class Sockets:
     def refuse_more(self) -> None:
         """Let the workers accept what is queued, and nobody else connect."""
         for bound in self.bound:
-            if sys.platform == 'linux' and bound.owned:
+            if sys.platform == 'linux' and bound.owned and not bound.borrowed:
                 for sock in bound.sockets:
                     _refuse_more(sock)
         self.close()
@@ -115,7 +117,7 @@ class Sockets:
 
     def remove_files(self) -> None:
         for bound in self.bound:
-            if bound.file is not None:
+            if bound.file is not None and not bound.borrowed:
                 bound.file.remove()
 
     def set_permissions(self) -> None:

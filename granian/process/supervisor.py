@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from granian.errors import BindError
+from granian.observe import logs
 from granian.observe.logs import logger
 from granian.process import report
 from granian.process.child import Child
@@ -20,9 +21,10 @@ from granian.process.forking import fork
 from granian.process.health import STACKS_SIGNAL, Health, Stacks
 from granian.process.pool import Pool
 from granian.process.program import STOP
-from granian.process.reload import Reload
-from granian.process.signals import CHILD_ENDED, RELOAD
+from granian.process.reload import Reload, Scaling, nobody
+from granian.process.signals import CHILD_ENDED, FEWER_WORKERS, MORE_WORKERS, RELOAD, REOPEN, UPGRADE
 from granian.process.timers import Timers
+from granian.process.upgrade import Upgrade
 from granian.process.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -34,12 +36,15 @@ if TYPE_CHECKING:
     from granian.process.service_manager import ServiceManager
     from granian.process.signals import SignalPipe
     from granian.process.situation import Situation
+    from granian.process.succession import Predecessor
 
 # One request to stop often comes as two signals: timeout(1) and shells signal the process and then its group.
 SAME_REQUEST_S = 0.5
 
 
 class RunWorker(Protocol):
+    def preload(self, settings: WorkerSettings) -> None: ...
+
     def __call__(self, number: int, settings: WorkerSettings, child: Child, channel: socket.socket) -> int: ...
 
 
@@ -57,13 +62,20 @@ class Supervisor:
         self.timers = Timers()
         self.pool = Pool(self, self.timers)
         self._health = Health(self.pool, self.timers)
-        self._control = Control(self.waiting, {'reload': self._on_reload_command, 'status': self._on_status_command})
+        commands = {
+            'reload': self._on_reload_command,
+            'status': self._on_status_command,
+            'upgrade': self._on_upgrade_command,
+        }
+        self.control = Control(self.waiting, commands)
         self._signals = signals
         self._work = work
         self._children: dict[int, Child] = {}
         # Processes that are no workers, and what to do when they are gone.
         self._helpers: dict[int, Callable[[int], None]] = {}
         self._reload = Reload(self)
+        self._scaling = Scaling(self)
+        self._upgrade = Upgrade(self)
         self._stopping = False
         self._asked_s: float | None = None
         self._failure: report.StartFailure | None = None
@@ -74,20 +86,23 @@ class Supervisor:
         self.waiting.wait_for(self._signals, self._take_signals)
         self._beat()
         try:
+            if first.plan.preload:
+                self._work.preload(first.plan.worker)
             gc.collect()
             gc.freeze()
             # One that came while sockets were bound: nothing need be started for it.
             self._take_signals()
             if not self._stopping:
-                self._open_control()
+                if self.situation.predecessor is None:
+                    self._open_control()
                 self._health.follow(first)
                 self.pool.open(first)
             while self._children or self._helpers or not self._stopping:
                 self._step()
         finally:
             gc.unfreeze()
-            self._control.close()
-            self._control.hang_up()
+            self.control.close()
+            self.control.hang_up()
             self.waiting.close()
         if self._failure is not None:
             raise self._failure.error()
@@ -113,6 +128,12 @@ class Supervisor:
         elif number == RELOAD:
             logger.info('HUP signal received, reloading')
             self._reload.begin()
+        elif number == REOPEN:
+            self._reopen_logs()
+        elif number == UPGRADE:
+            self._upgrade.begin(nobody)
+        elif number in {MORE_WORKERS, FEWER_WORKERS}:
+            self._scaling.by(1 if number == MORE_WORKERS else -1)
 
     def _on_stop_signal(self) -> None:
         now_s = time.monotonic()
@@ -158,6 +179,8 @@ class Supervisor:
     def _live_as(self, child: Child, ours: socket.socket, channel: socket.socket) -> int:
         ours.close()
         self.waiting.leave(self._signals)
+        if self.situation.predecessor is not None:
+            self.situation.predecessor.forget()
         for sockets in self.situation.every_sockets():
             sockets.keep_only(child.part.sockets)
         if child.stacks is not None:
@@ -232,6 +255,8 @@ class Supervisor:
             self.timers.after(self.manager.beat_every_s, self._beat)
 
     def settled(self) -> None:
+        if self.situation.predecessor is not None and not self._stopping:
+            self._take_over(self.situation.predecessor)
         if not self._stopping:
             generation = self.situation.generation
             self.manager.ready(f'Generation {generation.number} serves with {len(self.pool.members)} workers')
@@ -249,16 +274,48 @@ class Supervisor:
 
     def _open_control(self) -> None:
         path = self.situation.control_path()
-        if self._control.path == str(path):
+        if self.control.path == str(path):
             return
         try:
-            self._control.open(path)
+            self.control.open(path)
         except BindError as exc:
             logger.warning('No control socket, `granian reload` will not reach this server; SIGHUP does: %s', exc)
 
     def _on_reload_command(self, answer: Answer) -> None:
         logger.info('Reload requested')
         self._reload.begin(lambda refused: answer(refused or self._generation_text()))
+
+    def _on_upgrade_command(self, answer: Answer) -> None:
+        logger.info('Upgrade requested')
+        self._upgrade.begin(lambda refused: answer(refused or 'the new supervisor serves'))
+
+    def _reopen_logs(self) -> None:
+        logs.reopen()
+        for child in self.pool.everyone():
+            child.reopen()
+        logger.info('Log files opened again')
+
+    def _take_over(self, predecessor: Predecessor) -> None:
+        self.situation.take_over()
+        found = predecessor.control()
+        if found is not None and predecessor.control_path == str(self.situation.control_path()):
+            self.control.adopt(*found)
+            return
+        if found is not None:
+            sock, file = found
+            sock.close()
+            file.remove()
+        self._open_control()
+
+    def succeeded(self, pid: int, kept: set[int]) -> None:
+        logger.info('Process %d serves in our place, finishing', pid)
+        self._helpers.pop(pid)
+        self._stopping = True
+        self.manager.hand_over(pid)
+        self._reload.cancel()
+        # The file is the successor's.
+        self.control.close(keep_file=True)
+        self.pool.stop(self.situation.hand_over(kept))
 
     def _on_status_command(self, answer: Answer) -> None:
         now_s = self.timers.clock()
@@ -286,6 +343,7 @@ class Supervisor:
         self._stopping = True
         self.manager.stopping()
         self._reload.cancel()
+        self._upgrade.cancel()
         # First of all our own copies: while one is open, clients connect to nobody.
         self.situation.refuse_more()
         self.pool.stop()
