@@ -119,9 +119,11 @@ def _serve(ctx: click.Context, /, **_params: Any) -> None:
     def action() -> int:
         loaded = _loaded(ctx, needs_app=True)
         from granian.process.main import serve
+        from granian.process.rereading import Source
 
         try:
-            return serve(loaded.config, lambda: _loaded(ctx, needs_app=True).config, loaded.label)
+            source = Source(lambda: _loaded(ctx, needs_app=True).config, loaded.label, loaded.files)
+            return serve(loaded.config, source)
         except ConfigurationError as exc:
             key, _, message = str(exc).partition(': ')
             raise ConfigurationFaults([loaded.origin(key).fault(key, message)]) from exc

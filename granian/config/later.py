@@ -6,8 +6,6 @@ from __future__ import annotations
 LATER_FLAGS = frozenset({
     '--ws', '--no-ws',
     '--metrics', '--no-metrics', '--metrics-scrape-interval', '--metrics-address', '--metrics-port',
-    '--reload', '--no-reload', '--reload-paths', '--reload-ignore-dirs', '--reload-ignore-patterns',
-    '--reload-ignore-paths', '--reload-tick', '--reload-ignore-worker-failure', '--no-reload-ignore-worker-failure',
 })  # fmt: skip
 _OTHER_NAMES = {'--ws': 'GRANIAN_WEBSOCKETS', '--metrics': 'GRANIAN_METRICS_ENABLED'}
 LATER_VARIABLES = frozenset(
@@ -17,7 +15,7 @@ LATER_VARIABLES = frozenset(
 )
 # Keys of the whole document, `[]` standing for an index.
 LATER_KEYS = frozenset({
-    'websocket', 'metrics', 'reload',
+    'websocket', 'metrics',
     'apps[].websockets',
 })  # fmt: skip
 NOT_YET = 'is not served by this version yet'

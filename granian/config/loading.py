@@ -15,7 +15,7 @@ from granian.config.model import Config
 from granian.config.options import default_bind, option_at, table_at
 from granian.config.rules import Breach, broken_rules
 from granian.config.settings import reading
-from granian.config.sources import PRECEDENCE, Layer, Situation, label_of, read_env_files
+from granian.config.sources import PRECEDENCE, Layer, Situation, file_sources, label_of, read_env_files
 from granian.config.tree import ROOT, Node, Origin, find, key_text, leaves, merge, nested, plain
 from granian.config.values import Given
 from granian.config.wording import is_echo, nearest_key, words_for
@@ -39,6 +39,8 @@ class Loaded:
     origins: Mapping[str, Origin]
     # Its files, or where there is none the directory: what tells it from other configurations of this machine.
     label: str = ''
+    # The configuration files that were read.
+    files: tuple[Path, ...] = ()
 
     def origin(self, key: str) -> Origin:
         """Where the value of `listeners[0].bind` came from."""
@@ -55,7 +57,8 @@ def load(
 ) -> Loaded:
     """Read every source and validate; ConfigurationFaults holds all that is wrong. `flags` by name: `--workers`, `APP`, `--set`."""
     faults: list[Fault] = []
-    root = _merged(Situation(files, flags, environ, cwd), faults)
+    situation = Situation(files, flags, environ, cwd)
+    root = _merged(situation, faults)
     whole = not any(fault.unread for fault in faults)
     config, wrong = _validated(root, faults)
     if config is not None and whole:
@@ -66,7 +69,8 @@ def load(
     if faults or config is None:
         raise ConfigurationFaults(sorted(faults, key=_report_order))
     origins = {key_text(path): node.origin for path, node in leaves(root)}
-    return Loaded(config, origins, label_of(Situation(files, flags, environ, cwd)))
+    situation = Situation(files, flags, environ, cwd)
+    return Loaded(config, origins, label_of(situation), tuple(cwd / source.path for source in file_sources(situation)))
 
 
 def _merged(situation: Situation, faults: list[Fault]) -> Node:

@@ -13,6 +13,7 @@ from granian.config.checks import check_access_format, check_logging_file
 from granian.config.http2 import Http2
 from granian.config.mounts import App, Rule, Static, with_own_names
 from granian.config.proxies import USUAL_FIELDS, ForwardedFields, ProxyProtocol, TrustedProxies
+from granian.config.reload import Reload
 from granian.config.section import COUNT_MAX, SIZE_MAX, WAIT_MAX_S, Section
 from granian.config.server import Server
 from granian.config.settings import MergedSources, is_reading
@@ -251,6 +252,7 @@ class Config(BaseSettings):
     limits: Annotated[Limits, Field(description='Bounds on what one request may hold.')] = Limits()
     timeouts: Annotated[Timeouts, Field(description='Time a connection may spend waiting for the client.')] = Timeouts()
     logging: Annotated[Logging, Field(description="The server's own log and the access log.")] = Logging()
+    reload: Annotated[Reload, Field(description='Reload by itself when files change: for development.')] = Reload()
 
     @classmethod
     def settings_customise_sources(

@@ -32,6 +32,7 @@ TOPICS = {
     'http1': 'HTTP/1',
     'http2': 'HTTP/2',
     'logging': 'Logging',
+    'reload': 'Auto reload',
 }
 
 

@@ -120,7 +120,7 @@ def text_of(value: object) -> str:
     return str(value)
 
 
-def _path(value: object) -> Path:
+def path_of(value: object) -> Path:
     if isinstance(value, Path):
         return Path.cwd() / value
     if not isinstance(value, str):
@@ -131,7 +131,7 @@ def _path(value: object) -> Path:
 
 
 def _file(value: object) -> Path:
-    path = _path(value)
+    path = path_of(value)
     if not path.exists():
         raise ValueError(f'{show(value)}: no such file' + _looked_at(path, value))
     if path.is_dir():
@@ -142,7 +142,7 @@ def _file(value: object) -> Path:
 
 
 def _directory(value: object) -> Path:
-    path = _path(value)
+    path = path_of(value)
     if not path.exists():
         raise ValueError(f'{show(value)}: no such directory' + _looked_at(path, value))
     if not path.is_dir():
@@ -183,7 +183,7 @@ def _target(value: object) -> str:
     if _ATTRIBUTE.fullmatch(attribute) is None:
         raise ValueError(f"{show(value)}: {attribute!r} is not an attribute; write it like 'module:app'")
     if is_path_target(module):
-        return f'{_path(_moved(module, value))}:{attribute}'
+        return f'{path_of(_moved(module, value))}:{attribute}'
     if _ATTRIBUTE.fullmatch(module) is None:
         raise ValueError(f'{show(value)}: {module!r} is not a module or a file')
     return str(value)
@@ -230,7 +230,7 @@ Mode = Annotated[
         values.mode_text,
     ),
 ]
-AnyPath = Annotated[Path, BeforeValidator(checked(_path)), Kind('path', 'PATH', _PATH_SCHEMA, str)]
+AnyPath = Annotated[Path, BeforeValidator(checked(path_of)), Kind('path', 'PATH', _PATH_SCHEMA, str)]
 FilePath = Annotated[Path, BeforeValidator(checked(_file)), _FILE_KIND]
 DirectoryPath = Annotated[
     Path,

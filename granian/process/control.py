@@ -12,7 +12,6 @@ import json
 import os
 import socket
 import stat
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,13 +48,18 @@ def _runtime_directory() -> Path:
     own = os.environ.get('XDG_RUNTIME_DIR', '')
     if own and Path(own).is_dir():
         return Path(own)
-    return Path(tempfile.gettempdir(), f'granian-{os.getuid()}')
+    return _in_temporary_directory()
+
+
+def _in_temporary_directory() -> Path:
+    # Not tempfile.gettempdir: on a read-only system it finds none and raises, and who asks may find another than who serves.
+    return Path(os.environ.get('TMPDIR') or '/tmp', f'granian-{os.getuid()}')  # noqa: S108  (see `_make_private`)
 
 
 def listen(path: Path) -> tuple[socket.socket, SocketFile]:
     """Raises BindError."""
     try:
-        if path.parent == Path(tempfile.gettempdir(), f'granian-{os.getuid()}'):
+        if path.parent == _in_temporary_directory():
             _make_private(path.parent)
         return unix_socket.listen(str(path), CLIENTS_MAX, MODE)
     except OSError as exc:

@@ -11,6 +11,7 @@ from granian.process import planning, titles
 from granian.process.planning import HAS_FORK
 from granian.process.privileges import Umask
 from granian.process.program import StopRequested
+from granian.process.rereading import NOWHERE
 from granian.process.signals import raised
 from granian.process.situation import Situation
 from granian.process.succession import Predecessor
@@ -21,40 +22,40 @@ if TYPE_CHECKING:
 
     from granian.config.model import Config
     from granian.process.child import Child
-    from granian.process.rereading import Reread
+    from granian.process.rereading import Source
     from granian.process.sections import WorkerSettings
     from granian.process.signals import SignalPipe
 
 
-def serve(config: Config, reread: Reread | None = None, label: str = '') -> int:
+def serve(config: Config, source: Source = NOWHERE) -> int:
     """Serve until told to stop; the exit status. Raises FatalError for what a person must read.
 
-    `reread` reads the configuration anew for a reload, from where `config` came from; `label` says where that is.
+    `source` is where `config` came from, and where it is read anew for a reload.
     """
     try:
         with _signals() as signals:
-            return _serve(config, signals, reread, label)
+            return _serve(config, signals, source)
     except StopRequested:
         return 0
 
 
-def _serve(config: Config, signals: SignalPipe | None, reread: Reread | None, label: str) -> int:
+def _serve(config: Config, signals: SignalPipe | None, source: Source) -> int:
     umask = Umask()
     # Before the first file is made, which may be a log.
     umask.set(config.server.umask)
     try:
-        return _serve_as(config, signals, reread, umask, label)
+        return _serve_as(config, signals, source, umask)
     finally:
         umask.set(None)
 
 
-def _serve_as(config: Config, signals: SignalPipe | None, reread: Reread | None, umask: Umask, label: str) -> int:
+def _serve_as(config: Config, signals: SignalPipe | None, source: Source, umask: Umask) -> int:
     plan = planning.plan_of(config)
     logger.info('Starting granian (main PID: %d)', os.getpid())
     planning.warn(config)
     # Signals are let go after it: who sees us stop may start the next one at once.
     predecessor = Predecessor.from_environment(os.environ)
-    with contextlib.closing(Situation(plan, reread, umask, label, predecessor)) as situation:
+    with contextlib.closing(Situation(plan, source, umask, predecessor)) as situation:
         status = _supervise(situation, signals)
     logger.info('Granian shutdown completed, see ya!')
     return status

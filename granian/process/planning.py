@@ -27,7 +27,18 @@ def plan_of(config: Config) -> Plan:
     titles.check(config.server.process_name)
     if not HAS_FORK:
         config = _for_one_process(config)
-    return sections.plan(config, loops.choose(config.server.loop))
+    return sections.plan(_without_idle_options(config), loops.choose(config.server.loop))
+
+
+def _without_idle_options(config: Config) -> Config:
+    idle = dict.fromkeys(_idle_with_reload(config))
+    return config.model_copy(update={'server': config.server.model_copy(update=idle)}) if idle else config
+
+
+def _idle_with_reload(config: Config) -> list[str]:
+    """What is left out while files are watched, as upstream does: each change replaces the workers anyway."""
+    names = ('workers_lifetime', 'workers_max_rss') if config.reload.enabled else ()
+    return [name for name in names if getattr(config.server, name) is not None]
 
 
 def configure_logs(settings: LogSettings) -> None:
@@ -37,6 +48,8 @@ def configure_logs(settings: LogSettings) -> None:
 def _for_one_process(config: Config) -> Config:
     if config.server.respawn_failed_workers:
         raise ConfigurationError('server.respawn_failed_workers: this platform cannot replace workers')
+    if config.reload.enabled:
+        raise ConfigurationError('reload.enabled: this platform cannot replace workers')
     if config.server.workers == 1:
         return config
     logger.warning('This platform has no fork: 1 worker instead of %d', config.server.workers)
@@ -49,6 +62,8 @@ def warn(config: Config) -> None:
     cpus = os.cpu_count() or 1
     if server.workers > cpus:
         logger.warning('There are more workers (%d) than CPUs (%d)', server.workers, cpus)
+    for name in _idle_with_reload(config):
+        logger.info('%s is left out: it does nothing with auto reload', name)
     if server.task_impl != 'asyncio':
         logger.warning('task_impl %r has no meaning in Python: tasks are those of asyncio', server.task_impl)
     if config.http2.max_frame_size < HTTP2_FRAME_BYTES_LEAST:

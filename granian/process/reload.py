@@ -114,7 +114,7 @@ class Reload:
             if failure.details:
                 logger.error('%s', failure.details)
             situation.forget_coming()
-            self._refuse(Refused(failure.message))
+            self._refuse(Refused(failure.message, by_worker=failure.message != SUPERSEDED))
             return
         situation.follow()
         self._helper.followed()

@@ -13,6 +13,7 @@ from granian.process.report import in_short
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from granian.config.model import Config
     from granian.process.sections import Plan
@@ -21,11 +22,27 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where a configuration came from."""
+
+    # Reads it anew; None: nobody can.
+    reread: Reread | None = None
+    # What tells it from other configurations of this machine.
+    label: str = ''
+    files: tuple[Path, ...] = ()
+
+
+NOWHERE = Source()
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """Why something that was asked for was not done. `status`: as the commands exit, 2 for a faulty configuration."""
 
     message: str
     status: int = 1
+    # A new worker could not start.
+    by_worker: bool = False
 
 
 class Reader:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from granian.config.env_files import variables
 from granian.observe.logs import read_config
 from granian.process import mounts, privileges
 from granian.process.sockets import Bound, Wanted
+from granian.process.watching import WatchSettings
 from granian.protocol.limits import HTTP2_FRAME_BYTES_LEAST, Http1Limits, Http2Limits
 from granian.server.settings import (
     AccessLogSettings,
@@ -23,7 +25,6 @@ from granian.tls_terms import ContextTerms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from granian.config.model import Config, Listener
     from granian.process.privileges import Identity
@@ -88,6 +89,8 @@ class Plan:
     control: Path | None
     # Import applications once, before the workers are forked.
     preload: bool
+    # What is watched for changes that begin a reload.
+    watch: WatchSettings | None
     # What is chosen, for a line of the log.
     summary: str
 
@@ -163,6 +166,7 @@ def plan(config: Config, loop: str) -> Plan:
         umask=config.server.umask,
         control=config.server.control,
         preload=config.server.preload,
+        watch=watch(config),
         summary=f'{engines(config)}, loop: {loop}, workers: {config.server.workers}',
     )
 
@@ -176,6 +180,21 @@ def engines(config: Config) -> str:
     if spoken != {'1'}:
         parts.append(f'HTTP/2 engine: {config.http2.engine}')
     return ', '.join(parts)
+
+
+def watch(config: Config) -> WatchSettings | None:
+    reload = config.reload
+    if not reload.enabled:
+        return None
+    return WatchSettings(
+        paths=tuple(map(str, reload.paths or (Path.cwd(),))),
+        ignore_dirs=reload.ignore_dirs,
+        ignore_patterns=reload.ignore_patterns,
+        ignore_paths=tuple(map(str, reload.ignore_paths)),
+        files=tuple(map(str, config.server.env_files)),
+        tick_s=reload.tick,
+        ignore_failure=reload.ignore_worker_failure,
+    )
 
 
 def environment(config: Config) -> Mapping[str, str]:

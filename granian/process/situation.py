@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from granian.process.privileges import Umask
-    from granian.process.rereading import Reread
+    from granian.process.rereading import Source
     from granian.process.sections import LogSettings, Plan
     from granian.process.sockets import Sockets
     from granian.process.succession import Predecessor
+    from granian.process.watching import WatchSettings
 
 
 class Situation:
     """`generation` is the one that serves; `coming` the one that is being built, if any."""
 
-    def __init__(
-        self, plan: Plan, reread: Reread | None, umask: Umask, label: str, predecessor: Predecessor | None = None
-    ) -> None:
-        """Bind everything. Raises BindError, PidFileError. `label` tells this configuration from others."""
-        self.reread = reread
+    def __init__(self, plan: Plan, source: Source, umask: Umask, predecessor: Predecessor | None = None) -> None:
+        """Bind everything. Raises BindError, PidFileError."""
+        self.reread = source.reread
+        self._files = tuple(map(str, source.files))
         self._umask = umask
-        self._label = label
+        self._label = source.label
         self.logs: LogSettings = plan.worker.logs
         # Whose place we are to take; it still has the pid file.
         self.predecessor = predecessor
@@ -47,6 +47,12 @@ class Situation:
         self.generation = Generation(1, plan, sockets, workers)
         self.coming: Generation | None = None
         self._new_pid_file: pid_file.PidFile | None = None
+
+    @property
+    def watch(self) -> WatchSettings | None:
+        """What is watched for changes; None: nothing."""
+        settings = self.generation.plan.watch
+        return None if settings is None else replace(settings, files=(*self._files, *settings.files))
 
     def every_sockets(self) -> list[Sockets]:
         return [each.sockets for each in (self.generation, self.coming) if each is not None]

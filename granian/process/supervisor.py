@@ -15,6 +15,7 @@ from granian.errors import BindError
 from granian.observe import logs
 from granian.observe.logs import logger
 from granian.process import report
+from granian.process.auto_reload import AutoReload
 from granian.process.child import Child
 from granian.process.control import Control
 from granian.process.forking import fork
@@ -76,6 +77,7 @@ class Supervisor:
         self._reload = Reload(self)
         self._scaling = Scaling(self)
         self._upgrade = Upgrade(self)
+        self._auto = AutoReload(self, self._reload.begin)
         self._stopping = False
         self._asked_s: float | None = None
         self._failure: report.StartFailure | None = None
@@ -97,6 +99,7 @@ class Supervisor:
                     self._open_control()
                 self._health.follow(first)
                 self.pool.open(first)
+                self._auto.follow(self.situation.watch)
             while self._children or self._helpers or not self._stopping:
                 self._step()
         finally:
@@ -265,6 +268,7 @@ class Supervisor:
 
     def followed(self) -> None:
         """Another generation serves."""
+        self._auto.follow(self.situation.watch)
         self._health.follow(self.situation.generation)
         if self.situation.generation.plan.control is not None:
             self._open_control()
@@ -335,6 +339,9 @@ class Supervisor:
             return
         if failure is not None and failure.details:
             logger.error('%s', failure.details)
+        if failure is not None and self._auto.waits_out_failures:
+            logger.error('%s; waiting for a change', failure.message)
+            return
         self._failure = failure
         self._status = 1
         self._stop()
@@ -342,6 +349,7 @@ class Supervisor:
     def _stop(self) -> None:
         self._stopping = True
         self.manager.stopping()
+        self._auto.stop()
         self._reload.cancel()
         self._upgrade.cancel()
         # First of all our own copies: while one is open, clients connect to nobody.

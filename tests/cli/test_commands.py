@@ -135,7 +135,7 @@ def test_unknown_flag_ends_with_2_and_a_suggestion(granian):
 
 
 @pytest.mark.parametrize('words', [[], ['serve'], ['check'], ['config', 'show']])
-@pytest.mark.parametrize('flag', ['--metrics', '--no-ws', '--reload'])
+@pytest.mark.parametrize('flag', ['--metrics', '--no-ws', '--metrics-port'])
 def test_flag_of_a_later_version_is_refused_as_that(words, flag, granian):
     status, _, said = granian(*words, flag, 'main:app')
 
