@@ -22,7 +22,7 @@ from granian.config.toml_writer import toml_text
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / 'schemas' / 'granian.schema.json'
-EXAMPLES = sorted((ROOT / 'examples' / 'configs').glob('*.toml'))
+EXAMPLES = sorted([*ROOT.glob('examples/configs/*.toml'), *ROOT.glob('examples/deploy/*/*.toml')])
 CERTS = ROOT / 'examples' / 'configs' / 'certs'
 TAPLO = Path(sys.executable).with_name('taplo')
 BROKEN = {
