@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from tests.helpers.certificates import Authority
 from tests.helpers.server import running_server
 
 APP = """
@@ -77,6 +78,20 @@ backend out
 """
 
 
+EVERY_INTERFACE = """
+import json
+
+def told(environ, start_response):
+    keys = ('REMOTE_ADDR', 'REMOTE_PORT', 'wsgi.url_scheme', 'HTTP_HOST', 'SERVER_NAME', 'SERVER_PORT', 'SCRIPT_NAME', 'PATH_INFO')
+    start_response('200 OK', [])
+    return [json.dumps([environ.get(key) for key in keys]).encode()]
+
+async def rsgi(scope, protocol):
+    told = [scope.client, scope.scheme, scope.headers.get('host'), scope.server, scope.path]
+    protocol.response_str(200, [], json.dumps(told))
+"""
+
+
 def free_port():
     with socket.create_server(('127.0.0.1', 0)) as sock:
         return sock.getsockname()[1]
@@ -125,11 +140,11 @@ def haproxy(tmp_path, backend, send, *, mode='tcp', options=''):
 
 
 @contextlib.contextmanager
-def serving(tmp_path, listener, bind='127.0.0.1:0'):
+def serving(tmp_path, listener, bind='127.0.0.1:0', more=''):
     (tmp_path / 'main.py').write_text(APP)
     (tmp_path / 'granian.toml').write_text(
         f'[[listeners]]\nbind = "{bind}"\n{listener}\n[[apps]]\ntarget = "main:app"\ninterface = "asgi"\nlifespan = "off"\n'
-        '[logging.access]\nenabled = true\n'
+        f'{more}[logging.access]\nenabled = true\n'
     )
     with running_server('serve', '-c', 'granian.toml', cwd=tmp_path) as server:
         yield server
@@ -216,3 +231,54 @@ def test_haproxy_health_checks_are_served(tmp_path):
     ):
         server.wait_for(r'"GET /health HTTP/1" 200', count=3)
         assert ask(front)[0][0] == '127.0.0.5'
+
+
+def test_wsgi_and_rsgi_applications_are_told_too(tmp_path):
+    (tmp_path / 'every.py').write_text(EVERY_INTERFACE)
+    trusting = 'trusted_proxies = ["127.0.0.0/8"]'
+    more = '[[apps]]\ntarget = "every:told"\ninterface = "wsgi"\npath = "/w"\n[[apps]]\ntarget = "every:rsgi"\npath = "/r"\n'
+    fields = (
+        'X-Forwarded-For: 203.0.113.7',
+        'X-Forwarded-Proto: https',
+        'X-Forwarded-Host: shop.example',
+        'X-Forwarded-Prefix: /shop',
+    )
+    with serving(tmp_path, trusting, more=more + 'interface = "rsgi"\n') as server:
+        wsgi = ['https', 'shop.example', 'shop.example', '443', '/shop/w', '/a']
+        # Twice: what is remembered of a request is not another client's.
+        for address in ('203.0.113.7', '203.0.113.8', '203.0.113.7'):
+            told = ask(server.port, fields[0][:-1] + address[-1], *fields[1:], path='/w/a')
+            assert told == [address, None, *wsgi]
+        assert ask(server.port, *fields, path='/r/a') == [
+            '203.0.113.7:0',
+            'https',
+            'shop.example',
+            'shop.example:443',
+            '/r/a',
+        ]
+        address, port, scheme, *_ = ask(server.port, path='/w/a')
+        assert (address, scheme, port.isdecimal()) == ('127.0.0.5', 'http', True)
+
+
+@pytest.mark.parametrize('version', ['--http1.1', '--http2'])
+def test_tls_behind_the_proxy_protocol(tmp_path, version):
+    certificate, key = Authority('root').issue('shop.example').write(tmp_path, 'site')
+    tls = f'[listeners.tls]\ncertificate = "{certificate}"\nkey = "{key}"\n'
+    trusting = f'trusted_proxies = ["127.0.0.1"]\nproxy_protocol = true\n{tls}'
+    with serving(tmp_path, trusting) as server, haproxy(tmp_path, f'127.0.0.1:{server.port}', 'send-proxy-v2') as front:
+        url = f'https://shop.example:{front}/'
+        command = [
+            'curl',
+            '-sk',
+            version,
+            '--interface',
+            '127.0.0.5',
+            '--resolve',
+            f'shop.example:{front}:127.0.0.1',
+            url,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE_S)
+        client, *rest = json.loads(done.stdout)
+        assert (client[0], rest) == ('127.0.0.5', ['https', f'shop.example:{front}', ['127.0.0.1', front], '', '/'])
+        spoken = version.removeprefix('--http').replace('1.1', '1\\.1')
+        server.wait_for(rf'127\.0\.0\.5 - "GET / HTTP/{spoken}" 200')
