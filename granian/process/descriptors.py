@@ -38,10 +38,9 @@ class DescriptorWatch:
             self._try()
 
     def stop(self) -> None:
+        # The handler stays: what asyncio meant to do later comes for as long as the loop runs.
         if self._timer is not None:
             self._timer.cancel()
-        elif isinstance(self._loop, asyncio.BaseEventLoop):
-            self._loop.set_exception_handler(self._before)
 
     def _on_exception(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get('exception')

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from granian.protocol.contract import Engine, MultiplexedEngine, RequestHead, ResponseDefaults
     from granian.protocol.proxy_header import Origin
     from granian.server.gate import Gate
+    from granian.server.http2_connection import Http2Connection
     from granian.server.settings import ListenerSettings, Timeouts
 
 
@@ -105,7 +106,7 @@ class Service:
 
     __slots__ = (
         'access_log', 'address', 'connection_closed', 'connections', 'context', 'defaults', 'drain_idle_s', 'draining', 'engine',
-        'engine2', 'gate', 'handle', 'http', 'http2', 'join_bytes_max', 'keep', 'limits', 'loop', 'pipeline_flush', 'scheme', 'timeouts', 'wheel',
+        'engine2', 'gate', 'handle', 'http', 'http2', 'http2_connection', 'join_bytes_max', 'keep', 'limits', 'loop', 'pipeline_flush', 'scheme', 'timeouts', 'wheel',
     )  # fmt: skip
 
     def __init__(
@@ -117,6 +118,7 @@ class Service:
     ) -> None:
         self.engine = engines.http1
         self.engine2 = engines.http2
+        self.http2_connection = None if engines.http2 is None else _http2_connection()
         self.handle = handle
         self.address = listener.address
         self.scheme = 'http' if listener.tls is None else 'https'
@@ -152,13 +154,18 @@ class Service:
 
     def connection(self, alpn: str | None = None) -> asyncio.Protocol:
         """What speaks with a newly accepted client. `alpn`: what TLS agreed on; None: nothing, or no TLS."""
-        if self.engine2 is None or alpn == 'http/1.1':
+        if self.engine2 is None or self.http2_connection is None or alpn == 'http/1.1':
             return Connection(self)
-        from granian.server.http2_connection import Http2Connection
-
         if alpn == 'h2':
-            return Http2Connection(self, self.engine2)
+            return self.http2_connection(self, self.engine2)
         if self.scheme == 'https':
             # RFC 9113 3.2: over TLS, HTTP/2 is agreed on. Where nothing else is served, a client may know that.
-            return Connection(self) if self.http == 'auto' else Http2Connection(self, self.engine2)
-        return Sniffer(self, Http2Connection, self.engine2)
+            return Connection(self) if self.http == 'auto' else self.http2_connection(self, self.engine2)
+        return Sniffer(self, self.http2_connection, self.engine2)
+
+
+def _http2_connection() -> type[Http2Connection]:
+    """Imported where it is wanted, and before anybody connects: later there may be no descriptor left to read it with."""
+    from granian.server.http2_connection import Http2Connection
+
+    return Http2Connection

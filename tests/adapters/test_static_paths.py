@@ -216,8 +216,10 @@ async def test_what_is_no_regular_file_is_not_even_opened(loop, engine, site, sy
                 assert (await server.get(target)).status == 404
         # A reader, even for a moment, would have let the writer go.
         assert blocked.is_alive()
-        os.close(os.open(site / 'fifo', os.O_RDONLY | os.O_NONBLOCK))
+        reader = os.open(site / 'fifo', os.O_RDONLY | os.O_NONBLOCK)
         blocked.join(10)
+        os.close(reader)
+        assert not blocked.is_alive()
 
 
 @ONLY_FAST

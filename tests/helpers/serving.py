@@ -384,8 +384,10 @@ class Client:
         if 'content-length' in reply:
             reply.body = await self.exactly(int(reply['content-length']))
         elif 'transfer-encoding' in reply:
+            pieces = []
             while piece := await self.chunk():
-                reply.body += piece
+                pieces.append(piece)
+            reply.body = b''.join(pieces)
             reply.trailers = await self._fields()
         else:
             reply.body = await self.rest()

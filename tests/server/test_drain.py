@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from granian.server import deadlines, serving
+from granian.server import deadlines, serving, wire
 from tests.helpers.serving import Client, answer, body, one_loop, read_body, start
 
 
@@ -17,6 +17,7 @@ def short_waits(monkeypatch):
     monkeypatch.setattr(deadlines, 'TICK_S', 0.01)
     monkeypatch.setattr(serving, 'DRAIN_IDLE_S', 0.05)
     monkeypatch.setattr(serving, 'CANCEL_S', 0.1)
+    monkeypatch.setattr(wire, 'LINGER_S', 0.05)
 
 
 class Holding:
