@@ -325,9 +325,17 @@ class Exchange:
         self.started = True
         # RFC 8441 5: over HTTP/2 it is an ordinary success.
         self.status = 200 if self.head.version == '2' else response.status
-        self.body_ended = False
+        # HTTP/1 has had its end of a request; over HTTP/2 the stream may have ended already.
+        self.body_ended = self.body_ended and self.head.version == '2'
         self.successor = successor
         self.carrier.upgraded(self)
+
+    def catch_up(self) -> None:
+        """Tell the successor what came before it was there (over HTTP/2 it may)."""
+        early, self._chunks = self._chunks, []
+        for data in early:
+            self.tell_body(data)
+        self.wake()
 
     def took(self, count: int) -> None:
         """Bytes that the successor has kept are dealt with."""

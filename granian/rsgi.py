@@ -7,12 +7,8 @@ from granian.adapters.rsgi_scope import Headers, Scope
 from granian.adapters.rsgi_stream import HTTPStreamTransport
 from granian.adapters.rsgi_types import RSGIProtocolClosed as ProtocolClosed
 from granian.adapters.rsgi_types import RSGIProtocolError as ProtocolError
-from granian.adapters.rsgi_types import (
-    WebsocketMessage,
-    WebsocketMessageType,
-    WebsocketProtocol,
-    WebsocketTransport,
-)
+from granian.adapters.rsgi_types import WebsocketMessageType
+from granian.adapters.rsgi_websocket import WebsocketMessage, WebsocketProtocol, WebsocketScope, WebsocketTransport
 
 __all__ = [
     'HTTPProtocol',
@@ -24,5 +20,6 @@ __all__ = [
     'WebsocketMessage',
     'WebsocketMessageType',
     'WebsocketProtocol',
+    'WebsocketScope',
     'WebsocketTransport',
 ]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from granian.exchange import Exchange
+    from granian.websocket import Door
 
 logger = logging.getLogger('_granian')
 
@@ -40,19 +41,30 @@ HEAD, BODY, TRAILERS, DONE = 'head', 'body', 'trailers', 'done'
 class AsgiAdapter:
     """One application under one name."""
 
-    def __init__(self, application: Any, state: dict[str, Any], *, root_path: str = '', debug: bool = False) -> None:
+    def __init__(
+        self, application: Any, state: dict[str, Any], *, door: Door, root_path: str = '', debug: bool = False
+    ) -> None:
         self.application = application
+        self.door = door
         self.state = state
         self.root_path = root_path
         self.debug = debug
         self.extensions = {**EXTENSIONS, 'http.response.debug': {}} if debug else EXTENSIONS
 
-    def handle(self, exchange: Exchange) -> Coroutine[Any, Any, None]:
-        """A coroutine that lets the application answer. It raises nothing."""
-        return _Call(self, exchange).run()
+    def handle(self, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
+        """A coroutine that lets the application answer, None where that was done. It raises nothing."""
+        if exchange.head.upgrade and self.door.asks(exchange.head):
+            return self._open(exchange)
+        return Call(self, exchange).run()
+
+    def _open(self, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
+        from granian.adapters.asgi_websocket import AsgiWebSocket
+
+        session = self.door.open(exchange)
+        return None if session is None else AsgiWebSocket(self, session).run()
 
 
-class _Call:
+class Call:
     """The application's side of one exchange: `receive` and `send`."""
 
     __slots__ = ('_adapter', '_announced', '_body_told', '_exchange', '_response', '_state', '_trailers')
@@ -70,7 +82,7 @@ class _Call:
         adapter = self._adapter
         exchange = self._exchange
         try:
-            await adapter.application(self._scope(), self.receive, self.send)
+            await adapter.application(self.scope(), self.receive, self.send)
         except BaseException as exc:
             # The application's boundary: whatever it raises, one request ends no worker and is answered or cut.
             self._log_failure(exc)
@@ -80,7 +92,7 @@ class _Call:
         if not exchange.done:
             exchange.fail()
 
-    def _scope(self) -> dict[str, Any]:
+    def scope(self) -> dict[str, Any]:
         adapter = self._adapter
         exchange = self._exchange
         head = exchange.head
@@ -105,7 +117,7 @@ class _Call:
         return scope if not info.prefix else below_prefix(scope, info.prefix)
 
     def _log_failure(self, exc: BaseException) -> None:
-        if self._exchange.gone and _stems_from_disconnect(exc):
+        if self._exchange.gone and stems_from_disconnect(exc):
             logger.debug('Application stopped: the client is gone')
         elif self._exchange.done and isinstance(exc, asyncio.CancelledError):
             logger.debug('Application stopped: cancelled')
@@ -138,7 +150,7 @@ class _Call:
             if kind == 'http.response.body':
                 body = message.get('body', b'')
                 if type(body) is not bytes:
-                    body = _as_bytes(body)
+                    body = as_bytes(body)
                 if self._state is BODY and self._response is not None and not message.get('more_body', False):
                     response, self._response = self._response, None
                     self._answer(response, body)
@@ -209,7 +221,7 @@ class _Call:
             self._send_trailers(message)
         elif kind == 'http.response.early_hint':
             self._expect_state(HEAD)
-            self._exchange.inform(103, [(b'link', _as_bytes(link)) for link in message.get('links', ())])
+            self._exchange.inform(103, [(b'link', as_bytes(link)) for link in message.get('links', ())])
         elif kind == 'http.response.pathsend':
             await self._send_path(message['path'])
         elif kind == 'http.response.zerocopysend':
@@ -267,17 +279,17 @@ def below_prefix(scope: dict[str, Any], prefix: str) -> dict[str, Any]:
     return scope
 
 
-def _as_bytes(value: Any) -> bytes:
+def as_bytes(value: Any) -> bytes:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
     raise InvalidResponse(f'{type(value).__name__} where bytes are wanted')
 
 
-def _stems_from_disconnect(exc: BaseException) -> bool:
+def stems_from_disconnect(exc: BaseException) -> bool:
     """Whether an exception is a disconnect, or was raised because of one."""
     seen: BaseException | None = exc
     while seen is not None:
-        if isinstance(seen, OSError) or type(seen).__name__ == 'ClientDisconnect':
+        if isinstance(seen, OSError) or type(seen).__name__ in ('ClientDisconnect', 'WebSocketDisconnect'):
             return True
         seen = seen.__cause__ or seen.__context__
     return False

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from granian.adapters.rsgi_heads import TextFields
     from granian.exchange import Exchange
+    from granian.websocket import Door
 
 logger = logging.getLogger('_granian')
 
@@ -29,12 +30,13 @@ _FAILURE = response_head(500, [])
 class RsgiAdapter:
     """One application: `init`, `start`, any number of `handle`, `stop`, `close`."""
 
-    def __init__(self, application: Any, loop: asyncio.AbstractEventLoop, *, strip: int = 0) -> None:
+    def __init__(self, application: Any, loop: asyncio.AbstractEventLoop, *, door: Door, strip: int = 0) -> None:
         """`strip`: characters of the path that belong to the application's place, and not to the application."""
         self._target = application
         self._application = getattr(application, '__rsgi__', application)
         self._loop = loop
         self._strip = strip
+        self._door = door
 
     def init(self) -> None:
         """Call `__rsgi_init__`. The loop must not be running: the application may run it. Raises LifespanError."""
@@ -66,6 +68,9 @@ class RsgiAdapter:
 
     async def handle(self, exchange: Exchange) -> None:
         """Let the application answer. Raises nothing but a cancellation that comes after the application's end."""
+        if exchange.head.upgrade and self._door.asks(exchange.head):
+            await self._open(exchange)
+            return
         protocol = HTTPProtocol(exchange)
         failed = False
         try:
@@ -76,6 +81,13 @@ class RsgiAdapter:
             _log_failure(exchange, exc)
         if not exchange.done or protocol.sends_file:
             await protocol.conclude(failed=failed)
+
+    async def _open(self, exchange: Exchange) -> None:
+        from granian.adapters import rsgi_websocket
+
+        session = self._door.open(exchange)
+        if session is not None:
+            await rsgi_websocket.run(self._application, session, self._strip)
 
 
 class HTTPProtocol:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from granian.exchange import Exchange
+    from granian.websocket import Door
 
 logger = logging.getLogger('_granian')
 
@@ -45,8 +46,10 @@ class WsgiAdapter:
         multiprocess: bool,
         script_name: str = '',
         name: str = 'wsgi',
+        door: Door,
     ) -> None:
         self.application = application
+        self._door = door
         self._queue_max = queue_max
         self._environs = Environs(multithread=blocking_threads > 1, multiprocess=multiprocess, script_name=script_name)
         self.threads = Threads(loop, self._work, name=name, threads_max=blocking_threads, idle_timeout_s=idle_timeout_s)
@@ -60,7 +63,9 @@ class WsgiAdapter:
 
     def handle(self, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
         """Let the application answer. What is returned must be run where it is not None; it raises nothing."""
-        if len(self.threads.queue) >= self._queue_max:
+        if exchange.head.upgrade and self._door.asks(exchange.head):
+            self._door.open(exchange)
+        elif len(self.threads.queue) >= self._queue_max:
             logger.warning('Too many requests wait for a thread')
             respond(exchange, _BUSY, b'')
         elif exchange.body_ended:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 # Upstream's flags; their variables follow from them, except for those of LATER_VARIABLE_NAMES.
 LATER_FLAGS = frozenset({
-    '--ws', '--no-ws',
     '--metrics', '--no-metrics', '--metrics-scrape-interval', '--metrics-address', '--metrics-port',
 })  # fmt: skip
-_OTHER_NAMES = {'--ws': 'GRANIAN_WEBSOCKETS', '--metrics': 'GRANIAN_METRICS_ENABLED'}
+_OTHER_NAMES = {'--metrics': 'GRANIAN_METRICS_ENABLED'}
 LATER_VARIABLES = frozenset(
     _OTHER_NAMES.get(flag, 'GRANIAN_' + flag.removeprefix('--').replace('-', '_').upper())
     for flag in LATER_FLAGS
@@ -15,7 +14,6 @@ LATER_VARIABLES = frozenset(
 )
 # Keys of the whole document, `[]` standing for an index.
 LATER_KEYS = frozenset({
-    'websocket', 'metrics',
-    'apps[].websockets',
+    'metrics',
 })  # fmt: skip
 NOT_YET = 'is not served by this version yet'

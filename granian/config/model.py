@@ -32,6 +32,7 @@ from granian.config.types import (
     checked_file,
     checked_text,
 )
+from granian.config.websocket import WebSocket
 
 if TYPE_CHECKING:
     from pydantic_settings import PydanticBaseSettingsSource
@@ -249,6 +250,7 @@ class Config(BaseSettings):
     rules: Annotated[tuple[Rule, ...], Field(description='What is answered without an application.')] = ()
     http1: Annotated[Http1, Field(description='HTTP/1.0 and HTTP/1.1.')] = Http1()
     http2: Annotated[Http2, Field(description='HTTP/2.')] = Http2()
+    websocket: Annotated[WebSocket, Field(description='WebSocket sessions.')] = WebSocket()
     limits: Annotated[Limits, Field(description='Bounds on what one request may hold.')] = Limits()
     timeouts: Annotated[Timeouts, Field(description='Time a connection may spend waiting for the client.')] = Timeouts()
     logging: Annotated[Logging, Field(description="The server's own log and the access log.")] = Logging()

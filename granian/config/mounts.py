@@ -57,6 +57,15 @@ class MountLimits(Section):
             le=SIZE_MAX, description='Body of one request. Over it: 413. Without it: `limits.body`.', examples=['1GiB']
         ),
     ] = None
+    message: Annotated[
+        Size | None,
+        Field(
+            ge=1,
+            le=SIZE_MAX,
+            description='One WebSocket message. Over it: closed with code 1009. Without it: `websocket.max_message_size`.',
+            examples=['64KiB'],
+        ),
+    ] = None
 
 
 class MountTimeouts(Section):
@@ -166,6 +175,13 @@ class App(Section):
         ),
         Flag('--blocking-threads-idle-timeout', 'Time without work after which a thread ends'),
     ] = 30.0
+    websockets: Annotated[
+        Switch | None,
+        Field(
+            description='Give this application WebSockets (ASGI and RSGI). Without it: as `websocket.enabled`.',
+            examples=[False],
+        ),
+    ] = None
     headers: ExtraHeaders = ()
     debug: Annotated[
         Switch,

@@ -31,6 +31,7 @@ TOPICS = {
     'static': 'Static files',
     'http1': 'HTTP/1',
     'http2': 'HTTP/2',
+    'websocket': 'WebSockets',
     'logging': 'Logging',
     'reload': 'Auto reload',
 }

@@ -117,6 +117,10 @@ def _app(key: str, app: App) -> Iterator[Breach]:
         yield Breach(f'{key}.root_path', 'RSGI has no root path; leave it out, or write strip_prefix = true', reads)
     if app.debug and app.interface in {'rsgi', 'wsgi'}:
         yield Breach(f'{key}.debug', f'is an extension of ASGI, and this is {app.interface}', reads)
+    if app.interface == 'wsgi' and app.websockets:
+        yield Breach(f'{key}.websockets', 'WSGI knows none; leave it out, or write false', reads)
+    if app.interface == 'wsgi' and app.limits.message is not None:
+        yield Breach(f'{key}.limits.message', 'WSGI knows no WebSockets; leave it out', reads)
     if app.strip_prefix and app.interface != 'rsgi':
         yield Breach(f'{key}.strip_prefix', f'is for RSGI; {app.interface} has a root path', reads)
     elif app.strip_prefix and app.path == '/':

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 CODINGS = ('br', 'zstd', 'gzip')
 _ESCAPE = re.compile(r'%[0-9A-Fa-f]{2}')
 _HOST = re.compile(r'(\*\.)?[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*')
+# RFC 6454 6.2
+_ORIGIN = re.compile(r'[a-z][a-z0-9+.-]*://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?')
 _FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FIELD_VALUE = re.compile(r'[\t\x20-\x7e\x80-\xff]*')
 _TEXT_VALUE = re.compile(r'[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?')
@@ -182,6 +184,17 @@ def _list_kind(name: str, metavar: str, items: dict[str, Any]) -> Kind:
     return Kind(name, metavar, {'type': 'array', 'items': items}, list, split='words')
 
 
+def _origin(value: object) -> str:
+    text = text_of(value).lower()
+    if text == '*':
+        raise ValueError("'*' is every site; leave origins out for that")
+    if _ORIGIN.fullmatch(text) is None:
+        raise ValueError(
+            f"{show(value)} is not an origin; write it like 'https://shop.example' or 'http://localhost:3000'"
+        )
+    return text
+
+
 _PATH_SCHEMA = {'type': 'string', 'pattern': '^/[^?#*]*$'}
 MountPath = Annotated[str, BeforeValidator(checked(_mount_path)), Kind('path', 'PATH', _PATH_SCHEMA)]
 RootPath = Annotated[
@@ -203,6 +216,10 @@ Redirection = Annotated[
 Hosts = Annotated[
     tuple[Annotated[str, BeforeValidator(checked(_host))], ...],
     _list_kind('list of host names', 'HOST', {'type': 'string', 'minLength': 1}),
+]
+Origins = Annotated[
+    tuple[Annotated[str, BeforeValidator(checked(_origin))], ...],
+    _list_kind('list of origins', 'ORIGIN', {'type': 'string', 'pattern': '^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]+$'}),
 ]
 Codings = Annotated[
     tuple[Annotated[Literal['br', 'zstd', 'gzip'], BeforeValidator(checked(_coding))], ...],

@@ -14,6 +14,8 @@ from granian.protocol.contract import RequestHead
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from granian.websocket import WebSocketSession
+
     # peer, scheme, head, status, seconds, why it was refused
     Entry = tuple[str, str, RequestHead, int, float, str]
     Getter = Callable[[Entry], Any]
@@ -30,10 +32,11 @@ _HEADER_ATOM = re.compile(r'header\{([^{}]+)\}')
 class AccessLog:
     """Writes to the logger `granian.access`. What a client sent can neither end a line nor close a quote in it."""
 
-    __slots__ = ('_line',)
+    __slots__ = ('_line', '_session_line')
 
-    def __init__(self, line: Callable[[Entry], str]) -> None:
+    def __init__(self, line: Callable[[Entry], str], session_line: Callable[[Entry, WebSocketSession], str]) -> None:
         self._line = line
+        self._session_line = session_line
 
     def request(self, peer: str, scheme: str, head: RequestHead, status: int, duration_s: float) -> None:
         """A request that was answered. `peer`: the address without a port, '' for a Unix socket."""
@@ -45,12 +48,22 @@ class AccessLog:
         if access_logger.isEnabledFor(logging.INFO):
             _emit(self._line((peer, scheme, _refused_head(request_line), status, 0.0, reason)))
 
+    def session(self, session: WebSocketSession, duration_s: float) -> None:
+        """A WebSocket session that is over."""
+        if access_logger.isEnabledFor(logging.INFO):
+            exchange = session.exchange
+            peer = exchange.info.client[0] if exchange.info.client else ''
+            entry = (peer, exchange.info.scheme, exchange.head, session.code or 0, duration_s, '')
+            _emit(self._session_line(entry, session))
+
 
 def build(format: str) -> AccessLog:  # noqa: A002
     """`text` (upstream's default), `json`, or a format with upstream's atoms."""
     if format == 'json':
-        return AccessLog(_json_line())
-    return AccessLog(_text_line(TEXT_FORMAT if format == 'text' else format))
+        values = _json_values()
+        return AccessLog(lambda entry: _encoded(values(entry)), _json_session_line(values))
+    line = _text_line(TEXT_FORMAT if format == 'text' else format)
+    return AccessLog(line, _text_session_line(line))
 
 
 def _emit(line: str) -> None:
@@ -158,11 +171,45 @@ def _text_line(format: str) -> Callable[[Entry], str]:  # noqa: A002
     return lambda entry: layout % tuple([get(entry) for get in getters])
 
 
-def _json_line() -> Callable[[Entry], str]:
-    now = _clock(_iso_time)
-    encode = json.JSONEncoder(separators=(',', ':')).encode
+def _text_session_line(line: Callable[[Entry], str]) -> Callable[[Entry, WebSocketSession], str]:
+    """The line of a request, the close code as its status; then what came and what went."""
 
-    def line(entry: Entry) -> str:
+    def session_line(entry: Entry, session: WebSocketSession) -> str:
+        return (
+            f'{line(entry)} received {session.messages_received} messages {session.bytes_received} bytes, '
+            f'sent {session.messages_sent} messages {session.bytes_sent} bytes'
+        )
+
+    return session_line
+
+
+def _json_session_line(values: Callable[[Entry], dict[str, Any]]) -> Callable[[Entry, WebSocketSession], str]:
+    def session_line(entry: Entry, session: WebSocketSession) -> str:
+        counts = {
+            'status': session.exchange.status,
+            'close_code': session.code,
+            'messages_received': session.messages_received,
+            'bytes_received': session.bytes_received,
+            'messages_sent': session.messages_sent,
+            'bytes_sent': session.bytes_sent,
+        }
+        return _encoded(values(entry) | counts)
+
+    return session_line
+
+
+_encode = json.JSONEncoder(separators=(',', ':')).encode
+
+
+def _encoded(values: dict[str, Any]) -> str:
+    # JSON leaves DEL as it is; everything else outside printable ASCII is escaped by the encoder.
+    return _encode(values).replace('\x7f', '\\u007f')
+
+
+def _json_values() -> Callable[[Entry], dict[str, Any]]:
+    now = _clock(_iso_time)
+
+    def line(entry: Entry) -> dict[str, Any]:
         peer, scheme, head, status, duration_s, reason = entry
         values: dict[str, Any] = {
             'time': now(),
@@ -180,7 +227,6 @@ def _json_line() -> Callable[[Entry], str]:
         }
         if reason:
             values['reason'] = reason
-        # JSON leaves DEL as it is; everything else outside printable ASCII is escaped by the encoder.
-        return encode(values).replace('\x7f', '\\u007f')
+        return values
 
     return line

@@ -5,12 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from granian.adapters.static_settings import CacheRule, StaticSettings
+from granian.protocol.limits import DeflateSettings, WebSocketLimits
 from granian.routing.table import Place
-from granian.server.settings import AnswerSettings, AppSettings, FolderSettings, TermsSettings, ThreadSettings
+from granian.server.settings import (
+    AnswerSettings,
+    AppSettings,
+    FolderSettings,
+    TermsSettings,
+    ThreadSettings,
+    WebSocketSettings,
+)
+from granian.websocket import SessionTerms
 
 if TYPE_CHECKING:
     from granian.config.model import Config
     from granian.config.mounts import App, Rule, Static
+    from granian.config.websocket import WebSocket
     from granian.protocol.contract import Field
 
 
@@ -55,6 +65,7 @@ def _app(app: App, config: Config, exchanges_max: int) -> AppSettings:
         debug=app.debug,
         place=_place(app),
         strip_prefix=app.strip_prefix,
+        websockets=_websockets(app, config.websocket),
         threads=ThreadSettings(threads_max(app, exchanges_max), app.blocking_threads_idle_timeout)
         if app.interface == 'wsgi'
         else None,
@@ -64,6 +75,42 @@ def _app(app: App, config: Config, exchanges_max: int) -> AppSettings:
             write_s=app.timeouts.write,
             fields=_fields(app),
         ),
+    )
+
+
+def _websockets(app: App, websocket: WebSocket) -> WebSocketSettings | None:
+    wanted = websocket.enabled if app.websockets is None else app.websockets
+    if not wanted or app.interface == 'wsgi':
+        return None
+    message_bytes_max = app.limits.message or websocket.max_message_size
+    return WebSocketSettings(
+        engine=websocket.engine,
+        limits=WebSocketLimits(
+            frame_bytes_max=websocket.max_frame_size or message_bytes_max,
+            message_bytes_max=message_bytes_max,
+            deflate=_deflate(websocket) if websocket.compression else None,
+        ),
+        terms=SessionTerms(
+            queue_messages_max=websocket.queue,
+            queue_bytes_max=websocket.queue_size,
+            ping_interval_s=websocket.ping_interval or None,
+            ping_timeout_s=websocket.ping_timeout,
+            idle_timeout_s=websocket.idle_timeout or None,
+            close_timeout_s=websocket.close_timeout,
+        ),
+        origins=websocket.origins,
+    )
+
+
+def _deflate(websocket: WebSocket) -> DeflateSettings:
+    return DeflateSettings(
+        level=websocket.compression_level,
+        memory_level=websocket.compression_memory,
+        server_window_bits=websocket.compression_window,
+        client_window_bits=websocket.compression_window,
+        server_takeover=websocket.compression_takeover in ('both', 'server'),
+        client_takeover=websocket.compression_takeover in ('both', 'client'),
+        message_bytes_min=websocket.compression_min_size,
     )
 
 

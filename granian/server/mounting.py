@@ -11,6 +11,7 @@ from granian.routing.answers import FixedAnswer, Redirect
 from granian.routing.fields import dresser
 from granian.routing.router import Folder, Mount, Router, below_only
 from granian.server.settings import AS_THE_SERVER
+from granian.server.websocket import ClosedDoor, OpenDoor
 
 if TYPE_CHECKING:
     import asyncio
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
         TermsSettings,
         ThreadSettings,
     )
+    from granian.server.websocket import Sessions
+    from granian.websocket import Door
 
 
 class Adapter(Protocol):
@@ -46,10 +49,10 @@ class Adapter(Protocol):
 
 
 class _Asgi:
-    def __init__(self, settings: AppSettings, application: Any, name: str) -> None:
+    def __init__(self, settings: AppSettings, application: Any, name: str, door: Door) -> None:
         self._lifespan = Lifespan(application, settings.lifespan, name)
         self._adapter = AsgiAdapter(
-            application, self._lifespan.state, root_path=settings.root_path, debug=settings.debug
+            application, self._lifespan.state, door=door, root_path=settings.root_path, debug=settings.debug
         )
         self.handle = self._adapter.handle
 
@@ -86,6 +89,7 @@ class _Wsgi:
             multiprocess=serving.has_siblings,
             script_name=settings.root_path,
             name=settings.name,
+            door=ClosedDoor(),
         )
         self.start = adapter.start
         self.stop = adapter.stop
@@ -99,18 +103,23 @@ class _Wsgi:
 
 
 def adapter_of(
-    app: AppSettings, application: Any, loop: asyncio.AbstractEventLoop, serving: ServingSettings
+    app: AppSettings, application: Any, loop: asyncio.AbstractEventLoop, serving: ServingSettings, sessions: Sessions
 ) -> Adapter:
     """The adapter of an application's interface. Only the one that is wanted is imported."""
     if app.interface == 'asgi':
-        return _Asgi(app, application, app.name if len(serving.apps) > 1 else '')
+        return _Asgi(app, application, app.name if len(serving.apps) > 1 else '', _door(app, sessions))
     if app.interface == 'rsgi':
         from granian.adapters.rsgi import RsgiAdapter
 
-        return RsgiAdapter(application, loop, strip=len(app.place.path.rstrip('/')) if app.strip_prefix else 0)
+        strip = len(app.place.path.rstrip('/')) if app.strip_prefix else 0
+        return RsgiAdapter(application, loop, door=_door(app, sessions), strip=strip)
     if app.threads is None:
         raise ValueError(f'{app.name}: no threads for an application that blocks')
     return _Wsgi(app, app.threads, application, loop, serving)
+
+
+def _door(app: AppSettings, sessions: Sessions) -> Door:
+    return ClosedDoor() if app.websockets is None else OpenDoor(app.websockets, sessions)
 
 
 def router_of(settings: ServingSettings, adapters: Sequence[Adapter]) -> Router:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from granian.server.gate import Gate
     from granian.server.http2_connection import Http2Connection
     from granian.server.settings import ListenerSettings, Timeouts
+    from granian.websocket import WebSocketSession
 
 
 # Up to this, pieces are joined before they are written: one small copy costs less than a second buffer.
@@ -46,6 +47,9 @@ class AccessLog(Protocol):
 
     def refused(self, peer: str, scheme: str, request_line: bytes, status: int, reason: str) -> None:
         """Something was answered that never became a request."""
+
+    def session(self, session: WebSocketSession, duration_s: float) -> None:
+        """A WebSocket session is over."""
 
 
 class Open(Protocol):

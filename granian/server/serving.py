@@ -20,6 +20,7 @@ from granian.server.gate import CountingGate, Gate
 from granian.server.mounting import adapter_of, router_of
 from granian.server.proxied import ProxiedListener
 from granian.server.service import Engines, Service, Shared
+from granian.server.websocket import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -81,8 +82,9 @@ class Serving:
         defaults = ResponseDefaults(settings.server_header)
         self.shared = Shared(loop, settings.timeouts, _gate(settings, loop, tired), log, defaults)
         self.shared.wheel.tells_date = settings.date_header
+        self.sessions = Sessions(loop, self.shared.wheel, log)
         self.adapters = [
-            adapter_of(app, application, loop, settings)
+            adapter_of(app, application, loop, settings, self.sessions)
             for app, application in zip(settings.apps, applications, strict=True)
         ]
         self._initialised = self._started = 0
@@ -189,6 +191,7 @@ class Serving:
             service.drain_idle_s = min(idle_s, self._settings.graceful_timeout_s / 4)
         for connection in tuple(self.shared.connections):
             connection.drain()
+        self.sessions.drain()
         # Connections that are made from now on drain from the start.
         await self._stop_accepting(leave)
         try:

@@ -10,9 +10,10 @@ from granian.routing.table import Place
 if TYPE_CHECKING:
     from granian.adapters.static_settings import StaticSettings
     from granian.protocol.contract import Field
-    from granian.protocol.limits import Http1Limits, Http2Limits
+    from granian.protocol.limits import Http1Limits, Http2Limits, WebSocketLimits
     from granian.server.tls_credentials import Credentials
     from granian.tls_terms import ContextTerms, Identity
+    from granian.websocket import SessionTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,17 @@ class ThreadSettings:
     idle_timeout_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class WebSocketSettings:
+    """How an application is given WebSocket sessions."""
+
+    engine: Literal['fast', 'wsproto']
+    limits: WebSocketLimits
+    terms: SessionTerms
+    # In lower case; none: every origin.
+    origins: tuple[str, ...] = ()
+
+
 AS_THE_SERVER = TermsSettings()
 ROOT = Place('/')
 
@@ -123,6 +135,8 @@ class AppSettings:
     place: Place = ROOT
     # RSGI: hand on paths without the mount's own.
     strip_prefix: bool = False
+    # None: it is asked for none.
+    websockets: WebSocketSettings | None = None
     # WSGI only.
     threads: ThreadSettings | None = None
     terms: TermsSettings = AS_THE_SERVER

@@ -7,6 +7,7 @@ import pytest
 from granian.adapters.loading import load
 from granian.adapters.rsgi import RsgiAdapter
 from granian.errors import LifespanError
+from granian.server.websocket import ClosedDoor
 from tests.helpers.serving import one_loop
 
 
@@ -57,7 +58,7 @@ def idle_loop(loop):
 
 def test_hooks_may_run_the_loop(idle_loop):
     application = Application()
-    adapter = RsgiAdapter(application, idle_loop)
+    adapter = RsgiAdapter(application, idle_loop, door=ClosedDoor())
     adapter.init()
     idle_loop.run_until_complete(adapter.start())
     idle_loop.run_until_complete(adapter.stop())
@@ -72,7 +73,7 @@ def test_hooks_may_be_attributes_of_a_function(idle_loop):
         pass
 
     app.__rsgi_init__ = calls.append
-    adapter = RsgiAdapter(app, idle_loop)
+    adapter = RsgiAdapter(app, idle_loop, door=ClosedDoor())
     adapter.init()
     adapter.close()
     assert calls == [idle_loop]
@@ -86,7 +87,7 @@ def test_an_application_that_fails_in_init_does_not_start(idle_loop, error):
     application = Application()
     application.__rsgi_init__ = fail
     with pytest.raises(LifespanError, match=r'RSGI init failed: .*no database') as caught:
-        RsgiAdapter(application, idle_loop).init()
+        RsgiAdapter(application, idle_loop, door=ClosedDoor()).init()
     assert caught.value.__cause__ is error
 
 
@@ -97,6 +98,6 @@ def test_a_failure_in_del_is_logged(idle_loop, error, caplog):
 
     application = Application()
     application.__rsgi_del__ = fail
-    RsgiAdapter(application, idle_loop).close()
+    RsgiAdapter(application, idle_loop, door=ClosedDoor()).close()
     assert caplog.messages == ['Application __rsgi_del__ raised an exception']
     assert caplog.records[0].exc_info[1] is error

@@ -135,7 +135,7 @@ def test_unknown_flag_ends_with_2_and_a_suggestion(granian):
 
 
 @pytest.mark.parametrize('words', [[], ['serve'], ['check'], ['config', 'show']])
-@pytest.mark.parametrize('flag', ['--metrics', '--no-ws', '--metrics-port'])
+@pytest.mark.parametrize('flag', ['--metrics', '--no-metrics', '--metrics-port'])
 def test_flag_of_a_later_version_is_refused_as_that(words, flag, granian):
     status, _, said = granian(*words, flag, 'main:app')
 
@@ -155,8 +155,9 @@ def test_help_groups_every_flag_by_topic(granian):
     headings = [line.rstrip(':') for line in said.splitlines() if line.endswith(':') and not line.startswith(' ')]
 
     assert status == 0
-    assert headings[:9] == [
+    assert headings[:10] == [
         'Commands', 'Configuration', 'Processes', 'Listening', 'TLS', 'Application', 'Static files', 'HTTP/1', 'HTTP/2',
+        'WebSockets',
     ]  # fmt: skip
     assert not [flag.name for option in options() for flag in option.flags if flag.name not in said]
     assert not [flag for flag in LATER_FLAGS if f'{flag} ' in said]

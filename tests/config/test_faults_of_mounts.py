@@ -244,9 +244,36 @@ granian.toml:5:9: static[0].cache: *: 'é' is not what a header field may say"""
         'granian.toml:3:12: apps[0].limits.head: unknown key',
     ),
     (
-        'websockets',
-        A + 'websockets = true\n',
-        'granian.toml:3:1: apps[0].websockets: is not served by this version yet',
+        'websockets-for-WSGI',
+        '[[apps]]\ntarget = "main:app"\ninterface = "wsgi"\nwebsockets = true\n',
+        'granian.toml:4:14: apps[0].websockets: WSGI knows none; leave it out, or write false',
+    ),
+    (
+        'messages-for-WSGI',
+        '[[apps]]\ntarget = "main:app"\ninterface = "wsgi"\nlimits = { message = 5 }\n',
+        'granian.toml:4:22: apps[0].limits.message: WSGI knows no WebSockets; leave it out',
+    ),
+    (
+        'origin-without-a-scheme',
+        A + '[websocket]\norigins = ["shop.example"]\n',
+        ("granian.toml:4:12: websocket.origins[0]: 'shop.example' is not an origin; write it like "
+        "'https://shop.example' or 'http://localhost:3000'"),
+    ),
+    (
+        'origin-with-a-path',
+        A + '[websocket]\norigins = ["https://shop.example/"]\n',
+        ("granian.toml:4:12: websocket.origins[0]: 'https://shop.example/' is not an origin; write it like "
+        "'https://shop.example' or 'http://localhost:3000'"),
+    ),
+    (
+        'every-origin',
+        A + '[websocket]\norigins = ["*"]\n',
+        "granian.toml:4:12: websocket.origins[0]: '*' is every site; leave origins out for that",
+    ),
+    (
+        'window-that-zlib-does-not-have',
+        A + '[websocket]\ncompression_window = 8\n',
+        'granian.toml:4:22: websocket.compression_window: 8 is less than the minimum allowed value of 9',
     ),
     (
         'rule-without-anything-to-do',

@@ -127,11 +127,11 @@ environment GRANIAN_APP: does not name the application; give it as the argument 
     (
         'variable-later',
         '',
-        {'GRANIAN_METRICS_ENABLED': 'a.pem', 'GRANIAN_WEBSOCKETS': '0'},
+        {'GRANIAN_METRICS_ENABLED': '0', 'GRANIAN_METRICS_PORT': '0'},
         {},
         """\
 environment GRANIAN_METRICS_ENABLED: is not served by this version yet
-environment GRANIAN_WEBSOCKETS: is not served by this version yet
+environment GRANIAN_METRICS_PORT: is not served by this version yet
 2 variables have faults; nothing was started""",
     ),
     (

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from granian.adapters.rsgi import RsgiAdapter
+from granian.server.websocket import ClosedDoor, OpenDoor
 from tests.helpers.serving import Served
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 class ServedRsgi(Served):
     def __init__(self, loop: TestLoop, engine: str, application: Any, *, strip: int = 0, **options: Any) -> None:
         super().__init__(loop, engine, None, **options)
-        self.serving.adapters[0] = RsgiAdapter(application, loop.loop, strip=strip)
+        app = self.settings.apps[0]
+        door = OpenDoor(app.websockets, self.serving.sessions) if app.websockets else ClosedDoor()
+        self.serving.adapters[0] = RsgiAdapter(application, loop.loop, door=door, strip=strip)
 
 
 @pytest.fixture

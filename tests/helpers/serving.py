@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from granian.process.loops import loops
-from granian.protocol.limits import Http1Limits, Http2Limits
+from granian.protocol.limits import Http1Limits, Http2Limits, WebSocketLimits
 from granian.server.serving import Serving
 from granian.server.settings import (
     AppSettings,
@@ -33,7 +33,9 @@ from granian.server.settings import (
     ProxySettings,
     ServingSettings,
     Timeouts,
+    WebSocketSettings,
 )
+from granian.websocket import SessionTerms
 from tests.helpers.tls import client_class, tls_settings
 
 if TYPE_CHECKING:
@@ -66,6 +68,18 @@ HTTP2_LIMITS = Http2Limits(
     connection_window_bytes=256 * 1024,
     adaptive_window=False,
     send_buffer_bytes_max=64 * 1024,
+)
+WEBSOCKETS = WebSocketSettings(
+    engine='fast',
+    limits=WebSocketLimits(frame_bytes_max=70_000, message_bytes_max=100_000, deflate=None),
+    terms=SessionTerms(
+        queue_messages_max=8,
+        queue_bytes_max=100_000,
+        ping_interval_s=None,
+        ping_timeout_s=30,
+        idle_timeout_s=None,
+        close_timeout_s=30,
+    ),
 )
 TIMEOUTS = Timeouts(head_s=30, body_read_s=30, keep_alive_s=30, write_s=30)
 
@@ -161,6 +175,7 @@ class Served:
         http2: dict[str, Any] | None = None,
         ping: tuple[float, float] | None = None,
         access_log: Any = None,
+        websockets: WebSocketSettings | None = WEBSOCKETS,
         **more: Any,
     ) -> None:
         self.loop = loop.loop
@@ -185,7 +200,9 @@ class Served:
         )
         self._client = Client if tls is None else client_class(Client)
         self.settings = ServingSettings(
-            apps=(AppSettings('app', 'test:app', 'asgi', lifespan, False, root_path, debug),),  # type: ignore[arg-type]
+            apps=(
+                AppSettings('app', 'test:app', 'asgi', lifespan, False, root_path, debug, websockets=websockets),  # type: ignore[arg-type]
+            ),
             listeners=(listener,),
             timeouts=replace(TIMEOUTS, **(timeouts or {})),
             exchanges_max=exchanges_max,
@@ -356,7 +373,7 @@ class Client:
         while True:
             version, status, *_ = (await self.line()).split(b' ', 2)
             reply = Reply(int(status), version, await self._fields(), interim=interim)
-            if reply.status >= 200:
+            if reply.status >= 200 or reply.status == 101:
                 return reply
             interim.append((reply.status, reply.fields))
 
