@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import heads, procfs
+from benchmarks import handshakes, heads, procfs
 from benchmarks.peers import BenchmarkError
 
 if TYPE_CHECKING:
@@ -115,7 +116,12 @@ def _wrk(server: Server, row: Row, connections: int, seconds: int) -> tuple[dict
         lua.write_text(script(row, server.host, 10**9 + secrets.randbelow(8 * 10**9)))
         command = [find_wrk(), '-t1', f'-c{connections}', f'-d{seconds}s', '--latency', '-s', str(lua)]
         before = os.times()
-        done = subprocess.run([*command, f'http://{server.host}/'], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*command, f'{"https" if row.tls else "http"}://{server.host}/'],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         after = os.times()
     used_s = after.children_user + after.children_system - before.children_user - before.children_system
     for line in done.stdout.splitlines():
@@ -159,6 +165,39 @@ def _slice_idle(server: Server, _row: Row, _load: Load) -> Sample:
     return Sample(pss_mib=procfs.pss_mib(server.pid))
 
 
+def _connect(server: Server, seconds: int, kind: str) -> tuple[dict[str, float], float]:
+    """Make connections to `server`; the client's figures and the CPU seconds it used itself."""
+    command = [sys.executable, handshakes.__file__, '127.0.0.1', str(server.port), str(seconds), kind]
+    before = os.times()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    after = os.times()
+    if done.returncode:
+        raise BenchmarkError(f'the client ended with {done.returncode}:\n{done.stderr[-2000:]}')
+    used_s = after.children_user + after.children_system - before.children_user - before.children_system
+    return json.loads(done.stdout), used_s
+
+
+def _warm_connections(server: Server, row: Row, load: Load) -> None:
+    if load.warmup_s:
+        _connect(server, load.warmup_s, row.driver)
+
+
+def _slice_connections(server: Server, row: Row, _load: Load) -> Sample:
+    """CPU time of the server's tree over connections, each with its handshake and one request."""
+    before_s = procfs.cpu_s(server.pid)
+    result, client_s = _connect(server, SLICE_S, row.driver)
+    used_s = procfs.cpu_s(server.pid) - before_s
+    requests = int(result['requests'])
+    return Sample(
+        pss_mib=procfs.pss_mib(server.pid),
+        cpu_us=used_s / requests * 1e6 if requests else None,
+        rps=requests / result['duration_s'],
+        requests=requests,
+        client_share=client_s / result['duration_s'],
+        fault=f'{result["errors"]} errors' if result['errors'] or not requests else '',
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Driver:
     """`warm` once a round, then `slice` as often as the load says; `alone`: no other server may run meanwhile."""
@@ -170,5 +209,7 @@ class Driver:
 
 DRIVERS: dict[str, Driver] = {
     'wrk': Driver(_warm_wrk, _slice_wrk),
+    'full': Driver(_warm_connections, _slice_connections),
+    'resumed': Driver(_warm_connections, _slice_connections),
     'idle': Driver(_rest, _slice_idle, alone=True),  # a page shared with another server would count as half a page
 }

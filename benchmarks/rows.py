@@ -29,9 +29,10 @@ class Row:
     body_bytes: int = 0
     answer_bytes: int = 10
     head: str = 'bare'  # bare | browser | unique, see heads.py
-    driver: str = 'wrk'  # wrk | idle, see drivers.py
+    driver: str = 'wrk'  # wrk | idle | full | resumed, see drivers.py
     interface: str = 'asgi'  # a server that does not know it has no such row
     options: str = ''  # more for the command of ours and the Rust server
+    tls: str = ''  # over TLS, with a key of this kind (see certificates.py)
     bounds: dict[str, Bound] = field(default_factory=dict)  # peer name → bound; these are the peers by default
 
 
@@ -40,6 +41,8 @@ FILE = Bound(cpu_max=0.9)
 WSGI = Bound(cpu_max=1.1)
 WAITS = Bound(rps_min=0.95)
 WORST = Bound(cpu_max=1.2)
+TLS = Bound(cpu_max=1.0)
+HANDSHAKE = Bound(cpu_max=1.0)
 LOOK_UP = Bound(cpu_max=1.05)
 # 199 places beside the application's.
 MANY_MOUNTS = '--set rules=[' + ','.join(f'{{path="/mount{number}/a",return=404}}' for number in range(199)) + ']'
@@ -123,6 +126,17 @@ def _of_wsgi(name: str, options: str) -> tuple[Row, ...]:
     )
 
 
+def _over_tls() -> tuple[Row, ...]:
+    gets = (_get('asgi', name, size, head) for head in HEADS for name, size in SIZES)
+    return (
+        *(replace(row, name=f'tls-{row.name}', tls='ec', bounds={RUST: TLS}) for row in gets),
+        *(
+            Row(f'tls-handshake-{driver}-{key}', driver=driver, tls=key, bounds={RUST: HANDSHAKE})
+            for driver, key in (('full', 'ec'), ('full', 'rsa'), ('resumed', 'ec'))
+        ),
+    )
+
+
 ROWS: tuple[Row, ...] = (
     *_gets_and_echoes('asgi'),
     Row('asgi-get-10b-unique', head='unique', bounds={RUST: WORST}),
@@ -134,6 +148,7 @@ ROWS: tuple[Row, ...] = (
     *(row for head in HEADS for name, size in FILE_SIZES for row in _files(name, size, head)),
     *_of_wsgi('wsgi', ''),
     *_of_wsgi('wsgi-1-thread', '--blocking-threads 1'),
+    *_over_tls(),
     # Most of the time its threads wait: run it with `--connections 512`.
     Row('wsgi-wait-10b-bare', '/wait/10b', interface='wsgi', bounds={RUST: WAITS}),
 )

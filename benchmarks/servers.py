@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks import heads, procfs
+from benchmarks import certificates, handshakes, heads, procfs
 from benchmarks.answer_files import path_of
 from benchmarks.apps import BODIES
 from benchmarks.peers import HERE, BenchmarkError
@@ -63,7 +63,8 @@ def expected(row: Row) -> bytes:
 
 def _ask(server: Server, row: Row) -> tuple[int, bytes]:
     head = heads.template(row, server.host).replace(heads.COUNTER, '1' * heads.COUNTER_DIGITS)
-    with socket.create_connection(('127.0.0.1', server.port), timeout=5) as connection:
+    with socket.create_connection(('127.0.0.1', server.port), timeout=5) as plain:
+        connection = handshakes.context().wrap_socket(plain) if row.tls else plain
         connection.sendall(head.encode() + b'x' * row.body_bytes)
         answer = http.client.HTTPResponse(connection, method=row.method)
         answer.begin()
@@ -102,6 +103,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
+def options(row: Row) -> str:
+    """What the command has beyond what every row has."""
+    return row.options + (f' {certificates.OPTIONS.format(kind=row.tls)}' if row.tls else '')
+
+
 @contextmanager
 def running(environment: Environment, row: Row) -> Iterator[Server]:
     """`environment`'s server on a free loopback port, answering `row` rightly; gone when the block is left."""
@@ -109,8 +115,10 @@ def running(environment: Environment, row: Row) -> Iterator[Server]:
     for path, body in BODIES.items():
         path_of(path[1:], body)
     arguments = environment.peer.command.format(
-        port=port, target=TARGETS[row.interface], interface=row.interface, options=row.options
+        port=port, target=TARGETS[row.interface], interface=row.interface, options=options(row)
     )
+    if row.tls:
+        certificates.make()
     command = [str(environment.python), *arguments.split()]
     with tempfile.TemporaryFile() as log:
         # A session of its own: Ctrl-C reaches the harness alone, which then ends the server.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,27 @@ class CertificateFault(FatalError):  # noqa: N818  (the word for what a person m
         self.key = key
 
 
-def context_of(identity: Identity, terms: ContextTerms) -> ssl.SSLContext:
+@dataclass(frozen=True, slots=True)
+class End:
+    """When a file's content ends to be valid, in seconds since the epoch. `begin_s`: 0 where that is not known."""
+
+    path: str
+    begin_s: int
+    end_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A context and what is known of the files that it was made from."""
+
+    context: ssl.SSLContext
+    # The certificate that clients are shown, without those behind it.
+    pem: str
+    has_rsa_key: bool
+    ends: tuple[End, ...]
+
+
+def context_of(identity: Identity, terms: ContextTerms) -> Loaded:
     """Raises CertificateFault."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _VERSIONS[terms.min_version]
@@ -39,10 +60,11 @@ def context_of(identity: Identity, terms: ContextTerms) -> ssl.SSLContext:
     if not terms.tickets:
         context.options |= ssl.OP_NO_TICKET
         context.num_tickets = 0
-    load_identity(context, identity)
+    pem, chain = load_identity(context, identity)
+    ends = [End(identity.certificate, each.not_before_s, each.not_after_s) for each in chain]
     if terms.clients is not None:
-        load_trust(context, terms.clients)
-    return context
+        ends += load_trust(context, terms.clients)
+    return Loaded(context, pem, chain[0].has_rsa_key, tuple(ends))
 
 
 def set_ciphers(context: ssl.SSLContext, ciphers: str) -> None:
@@ -55,9 +77,11 @@ def set_ciphers(context: ssl.SSLContext, ciphers: str) -> None:
         ) from None
 
 
-def load_identity(context: ssl.SSLContext, identity: Identity) -> list[x509.Certificate]:
-    """The chain that was loaded. Raises CertificateFault."""
-    chain = _valid_chain(identity.certificate)
+def load_identity(context: ssl.SSLContext, identity: Identity) -> tuple[str, list[x509.Certificate]]:
+    """The first certificate in PEM form, and all of them. Raises CertificateFault."""
+    chain = _certificates('certificate', identity.certificate)
+    for _, each in chain:
+        _refuse_expired('certificate', identity.certificate, each)
     if b'PRIVATE KEY-----' not in _read('key', identity.key):
         raise CertificateFault('key', f"'{identity.key}' holds no private key in PEM form")
     password = _Password(identity)
@@ -65,7 +89,7 @@ def load_identity(context: ssl.SSLContext, identity: Identity) -> list[x509.Cert
         context.load_cert_chain(identity.certificate, identity.key, password)
     except ssl.SSLError as exc:
         raise _key_fault(identity, exc, asked=password.asked) from None
-    return chain
+    return ssl.DER_cert_to_PEM_cert(chain[0][0]), [each for _, each in chain]
 
 
 class _Password:
@@ -95,14 +119,8 @@ def _key_fault(identity: Identity, exc: ssl.SSLError, *, asked: bool) -> Certifi
     return CertificateFault('certificate', f"'{identity.certificate}' is refused by OpenSSL: {in_words(exc)}")
 
 
-def _valid_chain(path: str) -> list[x509.Certificate]:
-    chain = _certificates('certificate', path)
-    for each in chain:
-        _refuse_expired('certificate', path, each)
-    return chain
-
-
-def _certificates(key: str, path: str) -> list[x509.Certificate]:
+def _certificates(key: str, path: str) -> list[tuple[bytes, x509.Certificate]]:
+    """With the DER of each."""
     try:
         found = x509.certificates(_read(key, path))
     except ValueError as exc:
@@ -122,19 +140,21 @@ def _refuse_expired(key: str, path: str, certificate: x509.Certificate) -> None:
         )
 
 
-def load_trust(context: ssl.SSLContext, clients: ClientTrust) -> None:
+def load_trust(context: ssl.SSLContext, clients: ClientTrust) -> list[End]:
     """Raises CertificateFault."""
-    authorities = _certificates('client_ca', clients.authorities)
+    authorities = [each for _, each in _certificates('client_ca', clients.authorities)]
+    ends = [End(clients.authorities, each.not_before_s, each.not_after_s) for each in authorities]
     if all(each.not_after_s < time.time() for each in authorities):
         _refuse_expired('client_ca', clients.authorities, authorities[0])
     _load_verify('client_ca', context, clients.authorities)
     for path in clients.revocations:
-        _check_revocations(path)
+        ends += _valid_revocations(path)
         _load_verify('client_crl', context, path)
     if clients.revocations:
         # As upstream: of every certificate in the chain it must be known that it was not revoked.
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
     context.verify_mode = ssl.CERT_REQUIRED if clients.required else ssl.CERT_OPTIONAL
+    return ends
 
 
 def _load_verify(key: str, context: ssl.SSLContext, path: str) -> None:
@@ -144,34 +164,19 @@ def _load_verify(key: str, context: ssl.SSLContext, path: str) -> None:
         raise CertificateFault(key, f"'{path}' is refused by OpenSSL: {in_words(exc)}") from None
 
 
-def _check_revocations(path: str) -> None:
+def _valid_revocations(path: str) -> list[End]:
     try:
         lists = x509.revocation_lists(_read('client_crl', path))
     except ValueError as exc:
         raise CertificateFault('client_crl', f"'{path}' is damaged: {exc}") from None
     if not lists:
         raise CertificateFault('client_crl', f"'{path}' holds no revocation list in PEM form")
+    ends = [End(path, 0, each.next_update_s) for each in lists if each.next_update_s is not None]
     for each in lists:
         # OpenSSL refuses every client by it.
         if each.next_update_s is not None and each.next_update_s < time.time():
             raise CertificateFault('client_crl', f"'{path}' has expired on {utc(each.next_update_s)} ({each.issuer})")
-
-
-def ends(identity: Identity, clients: ClientTrust | None) -> Iterator[tuple[str, int, int]]:
-    """When what was loaded expires: file, and seconds since the epoch of its beginning (0: not known) and its end."""
-    files = [identity.certificate] if clients is None else [identity.certificate, clients.authorities]
-    for path in files:
-        for each in x509.certificates(Path(path).read_bytes()):
-            yield path, each.not_before_s, each.not_after_s
-    for path in () if clients is None else clients.revocations:
-        for revoked in x509.revocation_lists(Path(path).read_bytes()):
-            if revoked.next_update_s is not None:
-                yield path, 0, revoked.next_update_s
-
-
-def has_rsa_key(identity: Identity) -> bool:
-    """Whether signing with it takes long enough to be worth a thread."""
-    return x509.certificates(Path(identity.certificate).read_bytes())[0].has_rsa_key
+    return ends
 
 
 def faults(actions: Sequence[Callable[[], object]]) -> Iterator[CertificateFault]:

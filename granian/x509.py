@@ -49,9 +49,9 @@ class RevocationList:
     next_update_s: int | None
 
 
-def certificates(pem: bytes) -> list[Certificate]:
-    """Those of a PEM file. Raises ValueError for one that is damaged."""
-    return [certificate(der) for der in _blocks(pem, _CERTIFICATES)]
+def certificates(pem: bytes) -> list[tuple[bytes, Certificate]]:
+    """Those of a PEM file, with their DER. Raises ValueError for one that is damaged."""
+    return [(der, certificate(der)) for der in _blocks(pem, _CERTIFICATES)]
 
 
 def revocation_lists(pem: bytes) -> list[RevocationList]:
@@ -147,9 +147,13 @@ def _attribute(pair: bytes) -> str:
     (_, kind, _), (tag, value, whole) = _items(pair)
     number = _oid(kind)
     name, coding = _NAMES.get(number), _TEXTS.get(tag)
-    if name is None or coding is None:
-        return f'{name or number}=#{whole.hex()}'
-    return f'{name}={_escaped(value.decode(coding))}'
+    try:
+        if name is not None and coding is not None:
+            return f'{name}={_escaped(value.decode(coding))}'
+    except UnicodeDecodeError:
+        # Not what it says it is.
+        pass
+    return f'{name or number}=#{whole.hex()}'
 
 
 def _escaped(text: str) -> str:

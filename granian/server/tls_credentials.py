@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from granian import certificates
-from granian.server.tls_facts import Served
 
 if TYPE_CHECKING:
     import ssl
 
     from granian.server.settings import TlsSettings
-    from granian.tls_terms import Identity
 
 DAY_S = 86400
 # Certificates are warned about so long before their end, those of a short life in the last sixth of it.
@@ -27,24 +26,22 @@ class Credentials:
     def __init__(self, settings: TlsSettings) -> None:
         self.stamp = stamp_of(settings)
         self._by_host: dict[str, ssl.SSLContext] = {}
-        self._served: dict[int, Served] = {}
-        self.context = self._load(settings.identity, settings)
+        first = certificates.context_of(settings.identity, settings.terms)
+        loaded = [first]
         for hosts, identity in settings.named:
-            context = self._load(identity, settings)
-            self._by_host |= dict.fromkeys(hosts, context)
+            loaded.append(certificates.context_of(identity, settings.terms))
+            self._by_host |= dict.fromkeys(hosts, loaded[-1].context)
+        self.context = first.context
         if self._by_host:
             self.context.sni_callback = self._choose
-        identities = (settings.identity, *(identity for _, identity in settings.named))
-        self.offloads = any(map(certificates.has_rsa_key, identities))
-        self.ends = {end for each in identities for end in certificates.ends(each, settings.terms.clients)}
+        # Signing with an RSA key takes long enough to be worth a thread.
+        self.offloads = any(each.has_rsa_key for each in loaded)
+        self._ends = {end for each in loaded for end in each.ends}
+        self._pem_by_context = {id(each.context): each.pem for each in loaded}
 
-    def _load(self, identity: Identity, settings: TlsSettings) -> ssl.SSLContext:
-        context = certificates.context_of(identity, settings.terms)
-        self._served[id(context)] = Served(identity)
-        return context
-
-    def served_by(self, context: ssl.SSLContext) -> Served:
-        return self._served[id(context)]
+    def pem_of(self, context: ssl.SSLContext) -> str:
+        """The certificate that clients of that context are shown."""
+        return self._pem_by_context[id(context)]
 
     def _choose(self, tls: ssl.SSLObject | ssl.SSLSocket, name: str | None, _context: ssl.SSLContext) -> None:
         """RFC 6066 3: the certificate for the host that the client names."""
@@ -64,11 +61,12 @@ class Credentials:
     def warnings(self, now_s: float) -> list[str]:
         """What ends soon, or has ended."""
         found = []
-        for path, begin_s, end_s in sorted(self.ends):
-            if end_s < now_s:
-                found.append(f"'{path}' has expired on {certificates.utc(end_s)}")
-            elif end_s - now_s < min(WARN_BEFORE_S, (end_s - begin_s) / WARN_PART):
-                found.append(f"'{path}' expires on {certificates.utc(end_s)}, in {_span(end_s - now_s)}")
+        for end in sorted(self._ends, key=attrgetter('end_s', 'path')):
+            left_s = end.end_s - now_s
+            if left_s < 0:
+                found.append(f"'{end.path}' has expired on {certificates.utc(end.end_s)}")
+            elif left_s < min(WARN_BEFORE_S, (end.end_s - end.begin_s) / WARN_PART):
+                found.append(f"'{end.path}' expires on {certificates.utc(end.end_s)}, in {_span(left_s)}")
         return found
 
 

@@ -4,46 +4,27 @@ from __future__ import annotations
 
 import ssl
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from granian import x509
-
-if TYPE_CHECKING:
-    from granian.tls_terms import Identity
 
 # https://asgi.readthedocs.io/en/latest/specs/tls.html gives versions by their number on the wire.
 VERSIONS = {'TLSv1.2': 0x0303, 'TLSv1.3': 0x0304}
 
 
-class Served:
-    """The certificate that clients are shown, as it was when it was loaded."""
-
-    __slots__ = ('pem',)
-
-    def __init__(self, identity: Identity) -> None:
-        self.pem = first_pem(Path(identity.certificate).read_text('ascii', errors='replace'))
-
-
-def first_pem(text: str) -> str:
-    begin, end = '-----BEGIN CERTIFICATE-----', '-----END CERTIFICATE-----'
-    start = text.find(begin)
-    return text[start : text.find(end, start) + len(end)] + '\n' if start >= 0 else ''
-
-
 class TlsFacts:
     """Computed when first asked for: most applications never ask."""
 
-    def __init__(self, tls: ssl.SSLObject, served: Served) -> None:
+    def __init__(self, tls: ssl.SSLObject, server_pem: str) -> None:
         self._tls = tls
-        self._served = served
+        self._server_pem = server_pem
 
     @cached_property
     def asgi(self) -> dict[str, Any]:
         """The ASGI extension `tls` (0.2)."""
         chain = [ssl.DER_cert_to_PEM_cert(der) for der in self._client_chain]
         return {
-            'server_cert': self._served.pem,
+            'server_cert': self._server_pem,
             'client_cert_chain': chain,
             'client_cert_name': self._client.subject if self._client else None,
             # A certificate that is not good ends the handshake: whoever gets here showed a good one, or none.
@@ -63,7 +44,7 @@ class TlsFacts:
             'SSL_CIPHER_USEKEYSIZE': str(bits),
             'SSL_CIPHER_ALGKEYSIZE': str(bits),
             'SSL_SESSION_RESUMED': 'Resumed' if self._tls.session_reused else 'Initial',
-            'SSL_SERVER_CERT': self._served.pem,
+            'SSL_SERVER_CERT': self._server_pem,
             'SSL_CLIENT_VERIFY': 'SUCCESS' if self._client else 'NONE',
         }
         return found | (self._client_environ() if self._client else {})

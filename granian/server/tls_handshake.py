@@ -197,7 +197,7 @@ class Handshake(asyncio.Protocol):
         self._feed()
         tls = self._tls
         assert tls is not None
-        facts = TlsFacts(tls, self._credentials.served_by(tls.context))
+        facts = TlsFacts(tls, self._credentials.pem_of(tls.context))
         pump = TlsPump(self._transport, tls, (self._incoming, self._outgoing), facts, self._listener.service.loop)
         connection = self._listener.service.connection(tls.selected_alpn_protocol())
         self._settle()

@@ -1,0 +1,246 @@
+"""Certificates that are replaced while the server runs, and those that come to their end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+
+import pytest
+
+from granian.certificates import CertificateFault
+from granian.server.tls_credentials import Credentials
+from granian.tls_terms import ClientTrust, Identity
+from tests.helpers.certificates import CLIENT, DAY, Authority, now, rsa_key
+from tests.helpers.serving import echo, one_loop
+from tests.helpers.tls import authority, site, tls_settings
+
+NOT_LOOKING = {'reload_s': 3600.0}
+
+
+@pytest.fixture
+def engine():
+    return 'fast'
+
+
+@pytest.fixture
+def encrypted(serve, tmp_path):
+    """`serve` over TLS, looking at its files all the time; changes to TlsSettings by `tls`."""
+
+    def make(tls=None, app=echo):
+        return serve(app, tls=tls_settings(tmp_path, **{'reload_s': 0.02, **(tls or {})}))
+
+    return make
+
+
+@pytest.fixture
+def said(caplog):
+    caplog.set_level(logging.INFO, logger='_granian')
+    return lambda: [
+        record.getMessage() for record in caplog.records if record.getMessage().startswith('TLS certificate')
+    ]
+
+
+def replace(issued, folder, stem='site'):
+    """As tools do that renew certificates: each file whole, one after the other."""
+    certificate, key = issued.write(folder, f'new-{stem}')
+    os.replace(certificate, folder / f'{stem}.pem')
+    os.replace(key, folder / f'{stem}.key')
+
+
+async def serial(server):
+    """Of the certificate that a new client is shown."""
+    client = await server.connect()
+    shown = int(client.peer.tls.getpeercert()['serialNumber'], 16)
+    client.close()
+    return shown
+
+
+async def shown(server, issued):
+    async def until():
+        while await serial(server) != issued.certificate.serial_number:
+            await asyncio.sleep(0.01)
+
+    await asyncio.wait_for(until(), 10)
+
+
+async def test_certificate_is_replaced_twenty_times_under_load_and_no_request_fails(encrypted, tmp_path):
+    stop = asyncio.Event()
+    counts = [0, 0]
+
+    async def ask_on_one_connection(server):
+        client = await server.connect()
+        while not stop.is_set():
+            await client.post('/', b'body')
+            assert (await client.reply()).body == b'body'
+            counts[0] += 1
+
+    async def ask_on_new_ones(server):
+        while not stop.is_set():
+            client = await server.connect()
+            await client.get('/', 'Connection: close')
+            assert (await client.reply()).status == 200
+            await client.closed()
+            client.close()
+            counts[1] += 1
+
+    async with encrypted() as server:
+        load = [
+            asyncio.ensure_future(ask(server))
+            for ask in (ask_on_one_connection, ask_on_one_connection, ask_on_new_ones)
+        ]
+        for _ in range(20):
+            issued = authority().issue()
+            replace(issued, tmp_path)
+            await shown(server, issued)
+        stop.set()
+        await asyncio.gather(*load)
+    assert min(counts) > 0
+
+
+async def test_faulty_certificate_leaves_the_old_one_and_is_said_once(encrypted, tmp_path, said):
+    async with encrypted() as server:
+        (tmp_path / 'site.key').write_text('nothing')
+        await server.until(said)
+        assert await serial(server) == site().certificate.serial_number
+        tls = server.serving._tls[0]
+        for _ in range(3):
+            assert not await tls.reload()
+        # And it is not given up on.
+        issued = authority().issue()
+        replace(issued, tmp_path)
+        await shown(server, issued)
+    where = f'127.0.0.1:{server.address[1]}'
+    assert said() == [
+        f"TLS certificates of {where} stay as they were: key: '{tmp_path}/site.key' holds no private key in PEM form",
+        f'TLS certificates of {where} were replaced',
+    ]
+
+
+async def test_half_of_a_pair_is_waited_for_without_a_word(encrypted, tmp_path, said):
+    async with encrypted(NOT_LOOKING) as server:
+        tls = server.serving._tls[0]
+        issued = authority().issue()
+        issued.write(tmp_path, 'new')
+        os.replace(tmp_path / 'new.pem', tmp_path / 'site.pem')
+        assert not await tls.reload()
+        os.replace(tmp_path / 'new.key', tmp_path / 'site.key')
+        assert await tls.reload()
+        assert await serial(server) == issued.certificate.serial_number
+    assert said() == [f'TLS certificates of 127.0.0.1:{server.address[1]} were replaced']
+
+
+async def test_expired_certificate_does_not_take_a_good_one_s_place(encrypted, tmp_path, said):
+    async with encrypted(NOT_LOOKING) as server:
+        replace(authority().issue(days=(-30, -1)), tmp_path)
+        assert not await server.serving.reload_certificates()
+        assert await serial(server) == site().certificate.serial_number
+    assert 'has expired on' in said()[0]
+
+
+async def test_reload_by_order_says_at_once_what_is_wrong(encrypted, tmp_path, said):
+    async with encrypted(NOT_LOOKING) as server:
+        assert await server.serving.reload_certificates()
+        (tmp_path / 'site.pem').unlink()
+        assert not await server.serving.reload_certificates()
+    where, what = f'127.0.0.1:{server.address[1]}', f"'{tmp_path}/site.pem' cannot be read: no such file or directory"
+    assert said() == [f'TLS certificates of {where} stay as they were: certificate: {what}']
+
+
+async def test_certificate_behind_a_link_is_replaced_with_the_link(encrypted, tmp_path):
+    for folder in ('one', 'two'):
+        (tmp_path / folder).mkdir()
+    first, second = authority().issue(), authority().issue()
+    first.write(tmp_path / 'one', 'tls')
+    second.write(tmp_path / 'two', 'tls')
+    (tmp_path / 'current').symlink_to('one')
+    identity = Identity(str(tmp_path / 'current' / 'tls.pem'), str(tmp_path / 'current' / 'tls.key'))
+    async with encrypted({'identity': identity}) as server:
+        assert await serial(server) == first.certificate.serial_number
+        (tmp_path / 'next').symlink_to('two')
+        os.replace(tmp_path / 'next', tmp_path / 'current')
+        await shown(server, second)
+
+
+async def test_revocation_counts_for_those_that_come_back_too(encrypted, tmp_path):
+    own = authority().issue('alice', usage=CLIENT)
+    (tmp_path / 'ca.pem').write_text(authority().pem)
+    (tmp_path / 'ca.crl').write_text(authority().revocations())
+    clients = ClientTrust(str(tmp_path / 'ca.pem'), (str(tmp_path / 'ca.crl'),), required=True)
+    context = authority().client_context(own, tmp_path)
+    async with encrypted({'clients': clients, **NOT_LOOKING}) as server:
+        first = await server.connect(shake=False)
+        await first.handshake(context)
+        await first.get()
+        await first.reply()
+        (tmp_path / 'ca.crl').write_text(authority().revocations(own))
+        assert await server.serving.reload_certificates()
+        again = await server.connect(shake=False)
+
+        async def get_in():
+            await again.handshake(context, session=first.peer.tls.session)
+            await again.more()
+
+        with pytest.raises(OSError, match=r'REVOKED|cut'):
+            await get_in()
+        # Who was let in stays.
+        await first.get()
+        assert (await first.reply()).status == 200
+
+
+async def test_handshake_that_began_before_a_replacement_goes_on(encrypted, tmp_path):
+    async with encrypted({'issued': authority().issue(key=rsa_key()), **NOT_LOOKING}) as server:
+        client = await server.connect(shake=False)
+        shaking = asyncio.ensure_future(client.handshake())
+        await server.until(lambda: any(each.working for each in server.shared.connections if hasattr(each, 'working')))
+        replace(authority().issue(), tmp_path)
+        assert await server.serving.reload_certificates()
+        await shaking
+        await client.get()
+        assert (await client.reply()).status == 200
+
+
+@one_loop
+@pytest.mark.parametrize(
+    ('days', 'warned'),
+    [((-1, 90), False), ((-80, 15), False), ((-80, 13), True), ((-350, 13), True), ((-3, 4), False), ((-5, 1), True)],
+)
+async def test_coming_end_is_warned_of(days, warned, encrypted, said):
+    issued = authority().issue(days=days)
+    async with encrypted({'issued': issued}) as server:
+        assert (await server.get()).status == 200
+    assert [
+        ('expires on' in line, f'{issued.certificate.not_valid_after_utc:%Y-%m-%d}' in line) for line in said()
+    ] == ([(True, True)] if warned else [])
+
+
+@one_loop
+async def test_end_of_a_certificate_in_use_is_said_every_day(encrypted, said, monkeypatch):
+    async with encrypted(NOT_LOOKING) as server:
+        tls = server.serving._tls[0]
+        assert not said()
+        later = (now() + 31 * DAY).timestamp()
+        monkeypatch.setattr('granian.server.tls.time.time', lambda: later)
+        tls._look()
+        tls._look()
+        monkeypatch.setattr('granian.server.tls.time.time', lambda: later + 86401)
+        tls._look()
+        assert len([line for line in said() if 'has expired on' in line]) == 2
+
+
+def test_credentials_are_whole_or_none(tmp_path):
+    settings = tls_settings(tmp_path, named=((('a.example',), Identity(str(tmp_path / 'no.pem'), 'no.key')),))
+
+    with pytest.raises(CertificateFault, match='cannot be read'):
+        Credentials(settings)
+
+
+def test_end_of_revocation_lists_and_authorities_is_known(tmp_path):
+    root = Authority('root')
+    (tmp_path / 'ca.pem').write_text(root.pem)
+    (tmp_path / 'ca.crl').write_text(root.revocations(days=(-1, 2)))
+    clients = ClientTrust(str(tmp_path / 'ca.pem'), (str(tmp_path / 'ca.crl'),), required=True)
+
+    found = Credentials(tls_settings(tmp_path, clients=clients)).warnings((now() + 3 * DAY).timestamp())
+
+    assert [line.partition(' on ')[0] for line in found] == [f"'{tmp_path}/ca.crl' has expired"]
