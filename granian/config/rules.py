@@ -52,6 +52,18 @@ def _server(config: Config) -> Iterator[Breach]:
         yield Breach('server.loop', f'\'{loop}\' is not installed here; install it, or write "auto"')
     if config.server.process_name is not None and not _installed('setproctitle'):
         yield Breach('server.process_name', "needs the package setproctitle; install 'granian[pname]'")
+    if config.server.preload and (config.server.user or config.server.group):
+        yield Breach(
+            'server.preload',
+            'would import applications as root, before workers become somebody else; leave out one of the two',
+            ('server.user', 'server.group'),
+        )
+    if config.server.preload and config.reload.enabled:
+        yield Breach(
+            'server.preload',
+            'imports the code once, so no change of it would be seen; leave it out where reload.enabled is true',
+            ('reload.enabled',),
+        )
 
 
 def _installed(module: str) -> bool:

@@ -37,6 +37,23 @@ def test_faults(toml, fault, report):
     assert report(f'[reload]\n{toml}\n') == f'granian.toml:{fault}\n1 file has faults; nothing was started'
 
 
+@pytest.mark.parametrize(
+    ('toml', 'said'),
+    [
+        (
+            '[server]\npreload = true\n[reload]\nenabled = true\n',
+            'imports the code once, so no change of it would be seen; leave it out where reload.enabled is true',
+        ),
+        (
+            '[server]\npreload = true\ngroup = "0"\n',
+            'would import applications as root, before workers become somebody else; leave out one of the two',
+        ),
+    ],
+)
+def test_preload_goes_neither_with_reloading_nor_with_another_user(toml, said, report):
+    assert report(toml) == f'granian.toml:2:11: server.preload: {said}\n1 file has faults; nothing was started'
+
+
 def test_flags_and_variables_mean_what_they_mean_upstream(loaded, tmp_path):
     (tmp_path / 'a').mkdir()
     (tmp_path / 'b').mkdir()
