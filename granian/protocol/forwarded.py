@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 from granian.protocol.memory import Memory
 from granian.protocol.requests import is_authority
-from granian.protocol.trusted import address_of
+from granian.protocol.trusted import address_of, plain_ipv4
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -60,7 +60,7 @@ class ForwardedReader:
     def __init__(self, trusted: TrustedPeers, names: Iterable[str]) -> None:
         """`names`: FORWARDED, or some of X_FORWARDED."""
         self._names = frozenset(name.encode() for name in names)
-        self._known: Memory[Claim] = Memory(entries_max=512, key_bytes_max=512)
+        self._known: Memory[Claim] = Memory(entries_max=1024, key_bytes_max=512)
         self._recent = self._known.recent.get
         make = forwarded_claim if FORWARDED.encode() in self._names else x_forwarded_claim
         self._make: Callable[[Fields], Claim] = lambda said: make(said, trusted)
@@ -79,25 +79,33 @@ class ForwardedReader:
 
 
 def x_forwarded_claim(said: Fields, trusted: TrustedPeers) -> Claim:
-    def values(name: str) -> list[str]:
-        joined = b','.join([value for each, value in said if each == name.encode()]).decode('latin-1')
-        return [part for part in map(str.strip, joined.split(',')) if part]
-
-    hops = values('x-forwarded-for')
+    words: dict[bytes, str] = {}
+    for name, value in said:
+        text = value.decode('latin-1')
+        words[name] = f'{words[name]},{text}' if name in words else text
+    hops = _parts(words.pop(b'x-forwarded-for', ''))
     client, depth = _walk(hops, trusted)
-
-    def word(name: str) -> str:
-        words = values(name)
-        # One for each hop: that of the same proxy. Otherwise the peer's own.
-        return '' if not words else words[-1 - depth] if len(words) == len(hops) else words[-1]
-
+    # Of several words, one for each hop: that of the same proxy. Otherwise the peer's own.
+    chosen = {name: _word(_parts(text), depth, len(hops)) for name, text in words.items()}
     return Claim(
         client,
-        SCHEMES.get(word('x-forwarded-proto').lower()),
-        _authority(word('x-forwarded-host')),
-        _port(word('x-forwarded-port')),
-        _decoded_prefix(word('x-forwarded-prefix')),
+        SCHEMES.get(chosen.get(b'x-forwarded-proto', '').lower()),
+        _authority(chosen.get(b'x-forwarded-host', '')),
+        _port(chosen.get(b'x-forwarded-port', '')),
+        _decoded_prefix(chosen.get(b'x-forwarded-prefix', '')),
     )
+
+
+def _parts(text: str) -> list[str]:
+    """The elements of a list (RFC 9110 5.6.1): empty ones are none."""
+    if ',' not in text:
+        text = text.strip()
+        return [text] if text else []
+    return [part for part in map(str.strip, text.split(',')) if part]
+
+
+def _word(words: list[str], depth: int, hops: int) -> str:
+    return '' if not words else words[-1 - depth] if len(words) == hops else words[-1]
 
 
 def forwarded_claim(said: Fields, trusted: TrustedPeers) -> Claim:
@@ -132,6 +140,8 @@ def _walk(hops: Sequence[str], trusted: TrustedPeers) -> tuple[Address | None, i
 
 
 def _hop(text: str) -> Address | None:
+    if plain_ipv4(text):
+        return text, 0
     match = _node(text)
     host, port = (match[1] or match[2], int(match[3] or 0)) if match else (text, 0)
     address = None if '%' in host or port > 65535 else address_of(host)
@@ -139,7 +149,7 @@ def _hop(text: str) -> Address | None:
 
 
 def _authority(text: str) -> str | None:
-    return text if is_authority(text.encode('latin-1')) else None
+    return text if text and is_authority(text.encode('latin-1')) else None
 
 
 def _port(text: str) -> int | None:
@@ -147,7 +157,7 @@ def _port(text: str) -> int | None:
 
 
 def _decoded_prefix(text: str) -> str:
-    if _prefix(text) is None:
+    if not text or _prefix(text) is None:
         return ''
     try:
         decoded = unquote_to_bytes(text).decode().rstrip('/')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import TYPE_CHECKING
 
 from granian.protocol.memory import Memory
@@ -14,12 +15,15 @@ if TYPE_CHECKING:
     IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 EVERYBODY, UNIX = '*', 'unix'
+_OCTET = '(0|[1-9][0-9]?|1[0-9][0-9]|2[0-4][0-9]|25[0-5])'
+# As nearly all are written, and as `str` of one is.
+plain_ipv4 = re.compile(r'\.'.join([_OCTET] * 4)).fullmatch
 
 
 class TrustedPeers:
     """A set of peers. A peer is its address, or None on a Unix socket."""
 
-    __slots__ = ('_everybody', '_known', '_networks', '_unix')
+    __slots__ = ('_everybody', '_ipv4', '_known', '_networks', '_unix')
 
     def __init__(self, peers: Iterable[str]) -> None:
         """`peers`: addresses, networks (`10.0.0.0/8`), `unix`, `*`. ValueError for what is none of these."""
@@ -27,7 +31,9 @@ class TrustedPeers:
         self._everybody = EVERYBODY in peers
         self._unix = self._everybody or UNIX in peers
         self._networks = [network_of(peer) for peer in peers if peer not in {EVERYBODY, UNIX}]
-        self._known: Memory[tuple[bool]] = Memory(entries_max=512, key_bytes_max=64)
+        # (network, mask) of IPv4 as numbers.
+        self._ipv4 = [(int(each.network_address), int(each.netmask)) for each in self._networks if each.version == 4]
+        self._known: Memory[tuple[bool]] = Memory(entries_max=1024, key_bytes_max=64)
 
     def holds(self, host: str | None) -> bool:
         if host is None:
@@ -39,6 +45,11 @@ class TrustedPeers:
         return known[0]
 
     def _found(self, host: str) -> bool:
+        match = plain_ipv4(host)
+        if match is not None:
+            one, two, three, four = map(int, match.groups())
+            number = one << 24 | two << 16 | three << 8 | four
+            return any(number & mask == network for network, mask in self._ipv4)
         address = address_of(host)
         return address is not None and any(address in network for network in self._networks)
 
