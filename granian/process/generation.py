@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from granian.process.sections import Plan
-    from granian.process.sockets import Part, Sockets
+    from collections.abc import Sequence
+
+    from granian.process.sections import Plan, WorkerSettings
+    from granian.process.sockets import Bound, Part, Sockets
+    from granian.server.tls_credentials import Credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +20,16 @@ class Generation:
     sockets: Sockets
     # As configured, or what TTIN and TTOU made of that.
     workers: int
+    # For each listener of the plan.
+    credentials: tuple[Credentials | None, ...]
 
     def part(self, slot: int) -> Part:
         """What the worker in that slot accepts on."""
         return self.sockets.part(slot, self.workers)
+
+    def worker_at(self, bound: Sequence[Bound]) -> WorkerSettings:
+        """What a worker that accepts on `bound` is told."""
+        told = self.plan.worker_at(bound)
+        pairs = zip(told.serving.listeners, bound, strict=True)
+        listeners = tuple(replace(each, credentials=self.credentials[place.listener]) for each, place in pairs)
+        return replace(told, serving=replace(told.serving, listeners=listeners))

@@ -39,7 +39,7 @@ def run(generation: Generation) -> int:
     """Serve in this process; the exit status. Raises FatalError if it cannot start."""
     report = DirectReport()
     part = generation.part(0)
-    status = Worker(generation.plan.worker_at(part.bound), part.sockets, report).run(1)
+    status = Worker(generation.worker_at(part.bound), part.sockets, report).run(1)
     if report.failure is not None:
         raise report.failure.error()
     return status

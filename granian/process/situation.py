@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from granian.errors import FatalError, PidFileError
 from granian.observe.logs import logger
-from granian.process import control, pid_file, succession, titles
+from granian.process import control, encryption, pid_file, succession, titles
 from granian.process.generation import Generation
 from granian.process.planning import configure_logs
 from granian.process.sockets import bind_all
@@ -27,12 +27,13 @@ class Situation:
     """`generation` is the one that serves; `coming` the one that is being built, if any."""
 
     def __init__(self, plan: Plan, source: Source, umask: Umask, predecessor: Predecessor | None = None) -> None:
-        """Bind everything. Raises BindError, PidFileError."""
+        """Bind everything. Raises BindError, PidFileError, CertificateFault."""
         self.reread = source.reread
         self._files = tuple(map(str, source.files))
         self._umask = umask
         self._label = source.label
         self.logs: LogSettings = plan.worker.logs
+        credentials = encryption.credentials_of(plan)
         # Whose place we are to take; it still has the pid file.
         self.predecessor = predecessor
         self.pid_file = pid_file.PidFile(None if predecessor else plan.pid_file)
@@ -44,7 +45,7 @@ class Situation:
             raise
         if predecessor is not None:
             predecessor.sockets.without(sockets).close()
-        self.generation = Generation(1, plan, sockets, workers)
+        self.generation = Generation(1, plan, sockets, workers, credentials)
         self.coming: Generation | None = None
         self._new_pid_file: pid_file.PidFile | None = None
 
@@ -62,8 +63,9 @@ class Situation:
         return control.path_of(plan.control, plan.pid_file, self._label)
 
     def build(self, plan: Plan, workers: int) -> Generation:
-        """The next generation, with all it listens on. Raises BindError, PidFileError; then nothing has changed."""
+        """The next generation, with all it listens on. Raises BindError, PidFileError, CertificateFault; then nothing has changed."""
         now = self.generation
+        credentials = encryption.credentials_of(plan)
         self._umask.set(plan.umask)
         try:
             sockets = bind_all(plan.wanted, workers, now.sockets)
@@ -77,7 +79,7 @@ class Situation:
             self._umask.set(now.plan.umask)
             _let_go(sockets.without(now.sockets))
             raise
-        self.coming = Generation(now.number + 1, plan, sockets, workers)
+        self.coming = Generation(now.number + 1, plan, sockets, workers, credentials)
         return self.coming
 
     def forget_coming(self) -> None:

@@ -188,7 +188,7 @@ class Supervisor:
             sockets.keep_only(child.part.sockets)
         if child.stacks is not None:
             faulthandler.register(STACKS_SIGNAL, file=child.stacks.fileno(), all_threads=True, chain=False)
-        settings = child.generation.plan.worker_at(child.part.bound)
+        settings = child.generation.worker_at(child.part.bound)
         return self._work(child.slot + 1, settings, child, channel)
 
     def _read_reports(self, child: Child) -> None:

@@ -30,9 +30,8 @@ class TlsListener:
         self.service = service
         self.settings = settings
         self.gate = HandshakeGate(settings.handshakes_max)
-        # For handshakes that begin now. Those that were loaded before may be out of date by now.
-        fits = credentials is not None and credentials.stamp == stamp_of(settings)
-        self.credentials = credentials if credentials is not None and fits else Credentials(settings)
+        # For handshakes that begin now.
+        self.credentials = Credentials(settings) if credentials is None else self._current(credentials)
         self._pool: ThreadPoolExecutor | None = None
         # Files that could not be used: seen once, and said.
         self._suspect: Stamp | None = None
@@ -50,6 +49,17 @@ class TlsListener:
     def protocol(self) -> Handshake:
         """For one accepted socket."""
         return Handshake(self)
+
+    def _current(self, given: Credentials) -> Credentials:
+        """Those that were loaded before, unless they are out of date by now."""
+        if given.stamp == stamp_of(self.settings):
+            return given
+        try:
+            return Credentials(self.settings)
+        except CertificateFault as exc:
+            # Perhaps this process may not read what the supervisor may.
+            logger.error('TLS certificates of %s stay as they were: %s: %s', self._where, exc.key, exc)
+            return given
 
     # ── the files ────────────────────────────────────────────────────────────────────────────────────────────────
 
