@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import handshakes, heads, procfs
+from benchmarks import h2load, handshakes, heads, procfs
 from benchmarks.peers import BenchmarkError
 
 if TYPE_CHECKING:
@@ -156,6 +156,27 @@ def _slice_wrk(server: Server, row: Row, load: Load) -> Sample:
     )
 
 
+def _warm_h2load(server: Server, row: Row, load: Load) -> None:
+    if load.warmup_s:
+        h2load.drive(server.url(row), row, row.connections or load.connections, load.warmup_s)
+
+
+def _slice_h2load(server: Server, row: Row, load: Load) -> Sample:
+    """As `_slice_wrk`; h2load says no percentiles."""
+    before_s = procfs.cpu_s(server.pid)
+    result, client_s = h2load.drive(server.url(row), row, row.connections or load.connections, SLICE_S)
+    used_s = procfs.cpu_s(server.pid) - before_s
+    requests = int(result['requests'])
+    return Sample(
+        pss_mib=procfs.pss_mib(server.pid),
+        cpu_us=used_s / requests * 1e6 if requests else None,
+        rps=result['rps'],
+        requests=requests,
+        client_share=client_s / SLICE_S,
+        fault=h2load.fault_of(result, row),
+    )
+
+
 def _rest(_server: Server, _row: Row, _load: Load) -> None:
     time.sleep(SETTLE_S)
 
@@ -211,5 +232,6 @@ DRIVERS: dict[str, Driver] = {
     'wrk': Driver(_warm_wrk, _slice_wrk),
     'full': Driver(_warm_connections, _slice_connections),
     'resumed': Driver(_warm_connections, _slice_connections),
+    'h2load': Driver(_warm_h2load, _slice_h2load),
     'idle': Driver(_rest, _slice_idle, alone=True),  # a page shared with another server would count as half a page
 }

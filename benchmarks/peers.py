@@ -35,7 +35,6 @@ class Peer:
 # (no sniffing for HTTP/2, no WebSocket check; --runtime-mode st is no faster).
 _GRANIAN = (
     '-m granian --interface {interface} --host 127.0.0.1 --port {port} --workers 1 --loop uvloop --log-level warning'
-    ' {options}'
 )
 _LEAN = '--http 1 --no-ws'
 _INTERFACES = ('asgi', 'rsgi', 'wsgi')
@@ -51,17 +50,17 @@ _FLOOR_ROWS = ('asgi-get-10b-bare', 'asgi-get-10b-browser', 'asgi-get-10b-unique
 PEERS: dict[str, Peer] = {
     peer.name: peer
     for peer in (
-        Peer('ours', ('-e', str(ROOT)), f'{_GRANIAN} {{target}}', 'granian', _INTERFACES),
+        Peer('ours', ('-e', str(ROOT)), f'{_GRANIAN} {{options}} {{target}}', 'granian', _INTERFACES),
         Peer(
             'ours-1-mount',
             ('-e', str(ROOT)),
-            f'{_GRANIAN.removesuffix(" {options}")} {{target}}',
+            f'{_GRANIAN} {{target}}',
             'granian',
             only_rows=('asgi-get-10b-200-mounts',),
         ),
-        Peer('rust', _RUST, f'{_GRANIAN} {_LEAN} {{target}}', 'granian', _INTERFACES),
+        Peer('rust', _RUST, f'{_GRANIAN} {_LEAN} {{options}} {{target}}', 'granian', _INTERFACES),
         # Before Python 3.12 its own tasks cost a little less on a get and twice as much on an echo: asked for by name.
-        Peer('rust-task', _RUST, f'{_GRANIAN} {_LEAN} --task-impl rust {{target}}', 'granian'),
+        Peer('rust-task', _RUST, f'{_GRANIAN} {_LEAN} --task-impl rust {{options}} {{target}}', 'granian'),
         Peer('uvicorn', ('uvicorn[standard]',), f'{_UVICORN} {{target}}', 'uvicorn'),
         Peer('gunicorn', ('gunicorn>=25', 'uvloop'), f'{_GUNICORN} {{target}}', 'gunicorn'),
         Peer('floor', ('uvloop',), 'floor.py {port}', 'uvloop', only_rows=_FLOOR_ROWS),

@@ -29,8 +29,10 @@ class Row:
     body_bytes: int = 0
     answer_bytes: int = 10
     head: str = 'bare'  # bare | browser | unique, see heads.py
-    driver: str = 'wrk'  # wrk | idle | full | resumed, see drivers.py
+    driver: str = 'wrk'  # wrk | h2load | idle | full | resumed, see drivers.py
     interface: str = 'asgi'  # a server that does not know it has no such row
+    connections: int = 0  # 0: as the command says
+    streams: int = 1  # requests in progress at once on a connection (h2load)
     options: str = ''  # more for the command of ours and the Rust server
     tls: str = ''  # over TLS, with a key of this kind (see certificates.py)
     bounds: dict[str, Bound] = field(default_factory=dict)  # peer name → bound; these are the peers by default
@@ -40,6 +42,7 @@ HTTP1 = Bound(cpu_max=0.85)
 FILE = Bound(cpu_max=0.9)
 WSGI = Bound(cpu_max=1.1)
 WAITS = Bound(rps_min=0.95)
+HTTP2 = Bound(cpu_max=0.75)
 WORST = Bound(cpu_max=1.2)
 TLS = Bound(cpu_max=1.0)
 HANDSHAKE = Bound(cpu_max=1.0)
@@ -137,6 +140,29 @@ def _over_tls() -> tuple[Row, ...]:
     )
 
 
+def _over_http2(interface: str, head: str, tls: str) -> tuple[Row, ...]:
+    """With 1, 10 and 100 requests in progress on each of a few connections."""
+    plain = (
+        *(_get(interface, name, size, head) for name, size in SIZES[:3]),
+        *(_echo(interface, name, size, head) for name, size in SIZES[:3]),
+    )
+    return tuple(
+        replace(
+            row,
+            name=f'{"tls-" if tls else ""}h2-{streams}-{row.name}',
+            driver='h2load',
+            connections=16,
+            streams=streams,
+            # Both kinds are served: the harness asks in HTTP/1 whether the server is there. It costs once a connection.
+            options='--http auto',
+            tls=tls,
+            bounds={RUST: HTTP2},
+        )
+        for streams in (1, 10, 100)
+        for row in plain
+    )
+
+
 ROWS: tuple[Row, ...] = (
     *_gets_and_echoes('asgi'),
     Row('asgi-get-10b-unique', head='unique', bounds={RUST: WORST}),
@@ -149,6 +175,13 @@ ROWS: tuple[Row, ...] = (
     *_of_wsgi('wsgi', ''),
     *_of_wsgi('wsgi-1-thread', '--blocking-threads 1'),
     *_over_tls(),
+    *(
+        row
+        for tls in ('', 'ec')
+        for interface in ('asgi', 'rsgi')
+        for head in HEADS
+        for row in _over_http2(interface, head, tls)
+    ),
     # Most of the time its threads wait: run it with `--connections 512`.
     Row('wsgi-wait-10b-bare', '/wait/10b', interface='wsgi', bounds={RUST: WAITS}),
 )

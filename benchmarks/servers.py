@@ -45,6 +45,9 @@ class Server:
     def host(self) -> str:
         return f'127.0.0.1:{self.port}'
 
+    def url(self, row: Row) -> str:
+        return f'{"https" if row.tls else "http"}://{self.host}'
+
 
 def _free_port() -> int:
     with socket.socket() as probe:
