@@ -67,8 +67,8 @@ class Http2Core:
             self._forget(stream)
             return
         self._inlet.drop(stream)
-        left = stream.declared - stream.received
-        if max(left, stream.discarded) > self.limits.discard_bytes_max:
+        left = max(stream.declared - stream.received, stream.discarded)
+        if stream.refused or left > self.limits.discard_bytes_max:
             self._dismiss(stream)
 
     def _dismiss(self, stream: Stream) -> None:
@@ -134,7 +134,7 @@ class Http2Core:
         """Answer in the application's place. What the client still sends of its body is not wanted."""
         response, body = rules.refusal_answer(refusal)
         stream.owed = NOTHING
-        stream.discarded = self.limits.discard_bytes_max + 1
+        stream.refused = True
         silent = stream.head.method == 'HEAD'
         self._outlet.head(stream.id, self._writer.final(response, len(body)), end=silent)
         if silent:

@@ -160,7 +160,7 @@ class Http2Fast(Http2Receiver):
 
     def abort(self, stream: int) -> None:
         found = self._ledger.streams.get(stream) or self._promoted(stream)
-        if found is not None and not found.ended:
+        if found is not None and not found.ended and not found.refused:
             code = CANCEL if found.owed is NOTHING else INTERNAL_ERROR
             found.owed = NOTHING
             self._reset(stream, code)

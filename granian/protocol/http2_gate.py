@@ -6,33 +6,30 @@ from typing import TYPE_CHECKING
 
 from h2.errors import ErrorCodes
 
+from granian.protocol.http2_floods import FRAME_COST, SETTINGS_COST
+from granian.protocol.http2_frames import ConnectionFault, check_dependency
+from granian.protocol.http2_settings import read_settings
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from granian.protocol.http2_floods import Patience
     from granian.protocol.limits import Http2Limits
 
 PREFACE = b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
-HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, GOAWAY, CONTINUATION = 1, 2, 3, 4, 5, 7, 9
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, GOAWAY, CONTINUATION = 0, 1, 2, 3, 4, 5, 7, 9
 END_HEADERS = 0x4
 HEAD_BYTES = 9
-
-
-class ConnectionFault(Exception):  # noqa: N818
-    """A fault that ends the connection (RFC 9113 5.4.1)."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(code, reason)
-        self.code = code
-        self.reason = reason
 
 
 class FrameGate:
     """Cuts the input into frames and lets pass those that may come at all."""
 
-    __slots__ = ('_block_bytes', '_data', '_limits', '_preface', '_settings', 'in_head', 'said_goodbye')
+    __slots__ = ('_block_bytes', '_data', '_limits', '_patience', '_preface', '_settings', 'in_head', 'said_goodbye')
 
-    def __init__(self, limits: Http2Limits) -> None:
+    def __init__(self, limits: Http2Limits, patience: Patience) -> None:
         self._limits = limits
+        self._patience = patience
         self._data = b''
         self._preface = self._settings = False
         # Of the header block that is being received.
@@ -56,7 +53,7 @@ class FrameGate:
             while (end := self._frame_end(data, pos)) <= len(data):
                 frame, pos = data[pos:end], end
                 stream = int.from_bytes(frame[5:HEAD_BYTES], 'big') & 0x7FFFFFFF
-                if self._check(frame[3], frame[4], len(frame) - HEAD_BYTES, stream, stream_last):
+                if self._check(frame[3], frame[4], stream, frame[HEAD_BYTES:], stream_last):
                     stream_last = max(stream_last, stream)
                     yield frame
         finally:
@@ -75,8 +72,11 @@ class FrameGate:
             raise ConnectionFault(ErrorCodes.FRAME_SIZE_ERROR, 'frame too large')
         return pos + HEAD_BYTES + size
 
-    def _check(self, kind: int, flags: int, size: int, stream: int, stream_last: int) -> bool:
+    def _check(self, kind: int, flags: int, stream: int, payload: bytes, stream_last: int) -> bool:
         """Whether the frame is for h2 to see. Raises ConnectionFault."""
+        size = len(payload)
+        if kind not in (DATA, HEADERS):
+            self._patience.spend(SETTINGS_COST if kind == SETTINGS and not flags & 1 else FRAME_COST)
         if not self._settings:
             if kind != SETTINGS or flags & 1:
                 # RFC 9113 3.4
@@ -87,6 +87,9 @@ class FrameGate:
             raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, 'frame inside a header block')
         if kind in (HEADERS, CONTINUATION):
             self._count_block(flags, size)
+        elif kind == SETTINGS and not flags & 1 and not stream:
+            # All the values, also those that another one follows.
+            read_settings(payload)
         elif kind == PUSH_PROMISE:
             # RFC 9113 8.4
             raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, 'PUSH_PROMISE from a client')
@@ -99,6 +102,7 @@ class FrameGate:
                 raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, 'PRIORITY on the connection')
             if size != 5:
                 raise ConnectionFault(ErrorCodes.FRAME_SIZE_ERROR, 'bad PRIORITY')
+            check_dependency(stream, payload)
             return False
         elif kind == GOAWAY:
             if stream:

@@ -27,7 +27,11 @@ from hyperframe.frame import GoAwayFrame
 from granian.errors import FlowError, InvalidResponse
 from granian.protocol import http2_rules as rules
 from granian.protocol.contract import CHUNKED, Refusal
-from granian.protocol.http2_gate import ConnectionFault, FrameGate
+from granian.protocol.hpack_decoder import TABLE_BYTES_DEFAULT
+from granian.protocol.http2_floods import FRAME_COST, Patience
+from granian.protocol.http2_frames import ConnectionFault
+from granian.protocol.http2_gate import FrameGate
+from granian.protocol.http2_inlet import ADAPTIVE_BYTES_MAX
 from granian.protocol.http2_sending import Sending
 from granian.protocol.limits import HTTP2_WINDOW_BYTES_LEAST
 from granian.protocol.responses import SECRET_FIELDS
@@ -54,9 +58,10 @@ class _Uncounted(H2Connection):
 
 
 class _Stream:
-    __slots__ = ('head', 'left', 'owed', 'received', 'silent', 'unread', 'upgraded', 'whole')
+    __slots__ = ('head', 'left', 'owed', 'received', 'silent', 'unread', 'upgraded', 'whole', 'window')
 
-    def __init__(self, head: RequestHead, *, whole: bool) -> None:
+    def __init__(self, head: RequestHead, *, whole: bool, window: int) -> None:
+        self.window = window
         self.head = head
         # The request has ended.
         self.whole = whole
@@ -79,17 +84,21 @@ class Http2H2:
         self.paused = self.closing = self.broken = self.pending = False
         self.pings_owed = self.streams_open = 0
         self._h2 = _connection(limits)
-        self._gate = FrameGate(limits)
+        self._patience = Patience(limits.streams_max)
+        self._gate = FrameGate(limits, self._patience)
         self._sending = Sending(self._h2, limits.send_buffer_bytes_max)
         # Those whose request or response is not whole.
         self._streams: dict[int, _Stream] = {}
         self._last = 0
+        self._window = limits.connection_window_bytes
         self._draining = self._begun = False
 
     @property
     def phase(self) -> str:
         if self._gate.in_head:
             return 'head'
+        if any(not stream.whole for stream in self._streams.values()):
+            return 'body'
         return 'busy' if self.streams_open else 'idle'
 
     @property
@@ -127,6 +136,7 @@ class Http2H2:
         if self.closing:
             return
         self._begin_connection()
+        self._patience.read()
         try:
             for frame in self._gate.frames(data, self._h2.highest_inbound_stream_id):
                 self._take_frame(frame)
@@ -165,15 +175,23 @@ class Http2H2:
         elif isinstance(event, WindowUpdated):
             self._sending.widened(event.stream_id)
         elif isinstance(event, RemoteSettingsChanged):
+            self._bound_table()
             self._sending.widened(0)
         elif isinstance(event, PingAckReceived):
             self.pings_owed = max(0, self.pings_owed - 1)
+
+    def _bound_table(self) -> None:
+        """Use no larger table than usual, whatever the client allows: it is our memory."""
+        encoder = self._h2.encoder
+        encoder.header_table_size = min(encoder.header_table_size, TABLE_BYTES_DEFAULT)
+        encoder.table_size_changes = [min(size, TABLE_BYTES_DEFAULT) for size in encoder.table_size_changes]
 
     # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _take_request(self, number: int, fields: Fields, *, ended: bool) -> None:
         if self._draining or len(self._streams) >= self.limits.streams_max:
             self._reset(number, ErrorCodes.REFUSED_STREAM)
+            self._patience.cancelled()
             return
         self._last = number
         # The length is checked here, as a fault of the stream.
@@ -189,7 +207,7 @@ class Http2H2:
         self._begin(number, head, ended=ended)
 
     def _begin(self, number: int, head: RequestHead, *, ended: bool) -> None:
-        self._streams[number] = _Stream(head, whole=ended)
+        self._streams[number] = _Stream(head, whole=ended, window=self.limits.stream_window_bytes)
         self.streams_open += 1
         self.events.on_request(number, head, b'', ended=ended)
 
@@ -198,6 +216,7 @@ class Http2H2:
         if refusal.status == 400:
             # RFC 9113 8.1.1
             self._reset(number, ErrorCodes.PROTOCOL_ERROR)
+            self._patience.cancelled()
             return
         response, body = rules.refusal_answer(refusal)
         to_head = (b':method', b'HEAD') in fields
@@ -217,6 +236,9 @@ class Http2H2:
             self._acknowledge(number, size)
             return
         self._acknowledge(number, size - len(data))
+        self._patience.moved(len(data))
+        if not (data or ended):
+            self._patience.spend(FRAME_COST)
         stream.received += len(data)
         stream.whole = ended
         if self._is_faulty(number, stream):
@@ -268,8 +290,11 @@ class Http2H2:
         try:
             trailers = rules.request_trailers([(bytes(name), bytes(value)) for name, value in fields], self.limits)
         except Refusal as refusal:
-            self._reset(number, ErrorCodes.PROTOCOL_ERROR)
-            self._lose(number, refusal.reason)
+            if refusal.status == 400:
+                self._reset(number, ErrorCodes.PROTOCOL_ERROR)
+                self._lose(number, refusal.reason)
+            else:
+                self._spoil(number, stream, refusal)
             return
         if self._is_faulty(number, stream):
             return
@@ -280,9 +305,12 @@ class Http2H2:
 
     def _discard(self, number: int, stream: _Stream) -> None:
         """The response was whole before the request: what is left of that is thrown away, up to a bound."""
+        if not self._sending.is_done(number):
+            return
+        left = max(stream.received, stream.head.content_length - stream.received)
         if stream.whole:
             self._streams.pop(number, None)
-        elif stream.received > self.limits.discard_bytes_max or stream.head.expects_continue:
+        elif left > self.limits.discard_bytes_max or stream.head.expects_continue:
             # RFC 9113 8.1
             self._reset(number, ErrorCodes.NO_ERROR)
             self._streams.pop(number, None)
@@ -292,6 +320,20 @@ class Http2H2:
         if known is not None:
             known.unread -= count
             self._acknowledge(stream, count)
+            if self.limits.adaptive_window and not known.unread and not known.whole:
+                self._grow(stream, known)
+
+    def _grow(self, number: int, stream: _Stream) -> None:
+        """Where a body is taken as fast as it comes, its windows double with each window's worth of it."""
+        if stream.received < stream.window or stream.window >= ADAPTIVE_BYTES_MAX:
+            return
+        more = min(stream.window, ADAPTIVE_BYTES_MAX - stream.window)
+        stream.window += more
+        self._h2.increment_flow_control_window(more, number)
+        if self._window < stream.window:
+            self._h2.increment_flow_control_window(stream.window - self._window)
+            self._window = stream.window
+        self._collect()
 
     def _acknowledge(self, number: int, count: int) -> None:
         if count:
@@ -314,20 +356,24 @@ class Http2H2:
     def _lose(self, number: int, reason: str, status: int = 0) -> None:
         """The stream is over, and its exchange learns of it."""
         stream = self._streams.pop(number, None)
+        sent = self._sending.is_done(number)
         self._sending.forget(number)
         if stream is None:
             return
         self._acknowledge(number, stream.unread)
-        if stream.owed is not NOTHING or not self._sending.is_done(number):
+        if stream.owed is not NOTHING or not sent:
             self._settle_one()
-        self.events.on_gone(number, reason, status)
+        if stream.owed is not NOTHING:
+            self.events.on_gone(number, reason, status)
+        if stream.owed is ALL and not status:
+            self._patience.cancelled()
 
     def _lose_all(self, reason: str) -> None:
         for number in tuple(self._streams):
             stream = self._streams.pop(number)
             self._sending.forget(number)
-            stream.owed = NOTHING
-            self.events.on_gone(number, reason)
+            if stream.owed is not NOTHING:
+                self.events.on_gone(number, reason)
         self.streams_open = 0
 
     def _settle_one(self) -> None:
@@ -348,8 +394,13 @@ class Http2H2:
         self.output.append(frame.serialize())
 
     def refuse(self, status: int, reason: str) -> None:
-        self.events.on_refused(Refusal(status, reason), b'')
-        self._end(ErrorCodes.NO_ERROR, reason)
+        refusal = Refusal(status, reason)
+        for number, stream in tuple(self._streams.items()):
+            if not stream.whole and stream.owed is not NOTHING:
+                self._spoil(number, stream, refusal)
+        if self._gate.in_head:
+            self.events.on_refused(refusal, rules.request_line([]))
+        self.drain()
 
     def farewell(self) -> None:
         self._goodbye(STREAM_MAX, ErrorCodes.NO_ERROR)
@@ -390,6 +441,11 @@ class Http2H2:
         known.owed = REST
 
     def _send_head(self, number: int, response: ResponseHead, length: int | None, *, ended: bool) -> None:
+        stream = self._streams.get(number)
+        if stream is not None and stream.head.method == 'CONNECT' and response.status < 300:
+            # RFC 9110 8.6
+            length = None
+        self._patience.answered()
         fields = rules.response_fields(response, length, self.defaults)
         self._h2.send_headers(number, _with_secrets(fields), end_stream=ended)
         self._collect()
@@ -427,10 +483,13 @@ class Http2H2:
 
     def upgrade(self, stream: int, response: ResponseHead) -> None:
         known = self._known(stream, ALL, 'response already started')
-        # RFC 8441 5: not a body, so it has no length.
+        if not known.head.upgrade or known.head.method != 'CONNECT':
+            raise FlowError('no extended CONNECT')
         known.upgraded = True
         known.owed = REST
-        self._send_head(stream, response, None, ended=False)
+        self._patience.answered()
+        self._h2.send_headers(stream, _with_secrets(rules.upgraded_fields(response, self.defaults)))
+        self._collect()
 
     def abort(self, stream: int) -> None:
         known = self._streams.get(stream)
@@ -457,7 +516,9 @@ class Http2H2:
     # ── bodies out ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def produce(self, count: int) -> None:
+        before = self._sending.progress
         ended, roomy = self._sending.produce(count)
+        self._patience.moved(self._sending.progress - before)
         self._collect()
         for number in ended:
             self._answered(number, self._streams[number])

