@@ -85,6 +85,9 @@ class FrameGate:
             self.in_head = False
         if self._block_bytes and kind != CONTINUATION:
             raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, 'frame inside a header block')
+        if kind == CONTINUATION and not self._block_bytes:
+            # RFC 9113 6.10
+            raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, 'CONTINUATION outside of a header block')
         if kind in (HEADERS, CONTINUATION):
             self._count_block(flags, size)
         elif kind == SETTINGS and not flags & 1 and not stream:
@@ -93,7 +96,7 @@ class FrameGate:
         elif kind == PUSH_PROMISE:
             # RFC 9113 8.4
             raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, 'PUSH_PROMISE from a client')
-        elif kind == RST_STREAM and stream > stream_last:
+        elif kind == RST_STREAM and (stream > stream_last or not stream & 1):
             # RFC 9113 6.4; h2 lets it pass.
             raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, 'RST_STREAM on an idle stream')
         elif kind == PRIORITY:

@@ -219,10 +219,12 @@ class Http2H2:
             self._patience.cancelled()
             return
         response, body = rules.refusal_answer(refusal)
-        to_head = (b':method', b'HEAD') in fields
-        self._send_head(number, response, len(body), ended=to_head)
-        if not to_head:
-            self._h2.send_data(number, body, end_stream=True) if self._fits(number, body) else None
+        if not self._fits(number, body):
+            body = b''
+        silent = not body or (b':method', b'HEAD') in fields
+        self._send_head(number, response, len(body), ended=silent)
+        if not silent:
+            self._h2.send_data(number, body, end_stream=True)
         if not ended:
             self._reset(number, ErrorCodes.NO_ERROR)
         self._collect()
@@ -276,7 +278,9 @@ class Http2H2:
 
     def _answer(self, number: int, stream: _Stream, refusal: Refusal) -> None:
         response, body = rules.refusal_answer(refusal)
-        silent = stream.head.method == 'HEAD' or not self._fits(number, body)
+        if not self._fits(number, body):
+            body = b''
+        silent = not body or stream.head.method == 'HEAD'
         self._send_head(number, response, len(body), ended=silent)
         if not silent:
             self._h2.send_data(number, body, end_stream=True)

@@ -114,8 +114,7 @@ class Http2Receiver(Http2Core):
             and (self.limits.body_bytes_max is None or size <= self.limits.body_bytes_max)
         )
         if taken:
-            begun.receiving = False
-            self._bodies -= 1
+            self._sends_no_more(begun)
             self._inlet.arrived(size)
             self._inlet.arrived_on(begun, size, size)
             self._patience.moved(size)
@@ -163,11 +162,13 @@ class Http2Receiver(Http2Core):
                 return
             # RFC 9113 5.1.1
             raise ConnectionFault(PROTOCOL_ERROR, 'a stream of the client with an even number')
-        trailers = self._reader.trailers(block)
+        found = ledger.streams[stream]
         if not ended:
             # RFC 9113 8.1
+            self._reader.skip(block)
             raise StreamFault(stream, PROTOCOL_ERROR, 'trailers that do not end their stream')
-        self._end_body(ledger.streams[stream], trailers)
+        self._sends_no_more(found)
+        self._end_body(found, self._reader.trailers(block))
 
     # ── bodies ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -183,7 +184,9 @@ class Http2Receiver(Http2Core):
             admits(self._ledger.state(stream), DATA, stream)
             return
         ended = flags & END_STREAM
-        if not body and not ended:
+        if ended:
+            self._sends_no_more(found)
+        elif not body:
             self._patience.spend(FRAME_COST)
         self._patience.moved(len(body))
         discarded = found.owed is NOTHING
@@ -199,7 +202,7 @@ class Http2Receiver(Http2Core):
     def _discarded(self, stream: Stream, size: int) -> bool:
         """Count what was thrown away; whether that is enough."""
         stream.discarded += size
-        enough = stream.ended and stream.discarded > self.limits.discard_bytes_max
+        enough = stream.ended and stream.receiving and stream.discarded > self.limits.discard_bytes_max
         if enough:
             self._dismiss(stream)
         return enough
@@ -214,12 +217,15 @@ class Http2Receiver(Http2Core):
         if bound is not None and stream.received > bound and stream.owed is not NOTHING and not stream.free:
             self._spoil(stream, Refusal(413, 'body too large'))
 
+    def _sends_no_more(self, stream: Stream) -> None:
+        """The client has ended its side."""
+        stream.receiving = False
+        self._bodies -= 1
+
     def _end_body(self, stream: Stream, trailers: Fields) -> None:
         if stream.declared not in (CHUNKED, stream.received):
             # RFC 9113 8.1.1
             raise StreamFault(stream.id, PROTOCOL_ERROR, 'body shorter than its content-length')
-        stream.receiving = False
-        self._bodies -= 1
         if stream.owed is not NOTHING:
             self.events.on_body_end(stream.id, trailers)
         elif stream.ended:
