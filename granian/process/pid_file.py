@@ -52,9 +52,19 @@ def _refuse_other(path: Path, owner: int, predecessor: int | None = None) -> Non
 def _claim(path: Path, owner: int, predecessor: int | None) -> None:
     _refuse_other(path, owner, predecessor)
     try:
-        path.write_text(f'{owner}\n', 'ascii')
+        _write(path, f'{owner}\n'.encode('ascii'))
     except OSError as exc:
         raise PidFileError(f'The PID file {path} cannot be written: {(exc.strerror or str(exc)).lower()}') from exc
+
+
+def _write(path: Path, text: bytes) -> None:
+    # Not emptied first: whoever reads it meanwhile, while it changes hands, finds a process id.
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
+    try:
+        os.write(fd, text)
+        os.ftruncate(fd, len(text))
+    finally:
+        os.close(fd)
 
 
 def _read(path: Path) -> int | None:

@@ -128,13 +128,14 @@ class Situation:
         predecessor, self.predecessor = self.predecessor, None
         assert predecessor is not None
         plan, sockets = self.generation.plan, self.generation.sockets
-        predecessor.relieve(sockets)
         succession.owned(sockets)
         sockets.set_permissions()
         try:
             self.pid_file = pid_file.PidFile(plan.pid_file, predecessor.pid)
         except PidFileError as exc:
             logger.error('%s', exc)
+        # Last: whoever asked for this is told by the predecessor.
+        predecessor.relieve(sockets)
 
     def hand_over(self, kept: set[int]) -> set[int]:
         """Another process serves on the sockets of these descriptors: they are nobody's here; their ids."""

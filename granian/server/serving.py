@@ -204,13 +204,18 @@ class Serving:
         self.shared.wheel.stop()
 
     async def _stop_accepting(self, leave: Collection[int]) -> None:
+        if isinstance(self._loop, asyncio.SelectorEventLoop):
+            for sock in self._sockets:
+                self._loop.remove_reader(sock.fileno())
+            # asyncio makes the connection of a socket it has accepted some turns later; of a closed server it drops it.
+            for _ in range(ACCEPT_TURNS):
+                await asyncio.sleep(0)
         listening = zip(self._sockets, self._servers, self._accepting, strict=True)
         for number, (sock, server, connection) in enumerate(listening):
             accepted = [] if number in leave else _accept_all(sock)
             server.close()
             for taken in accepted:
                 await self._loop.connect_accepted_socket(connection, taken)
-        # asyncio makes the connection of a socket it has accepted itself some turns later.
         for _ in range(ACCEPT_TURNS):
             await asyncio.sleep(0)
 

@@ -266,3 +266,76 @@ def test_the_path_of_a_unix_socket_may_be_relative(tmp_path, monkeypatch):
     with bound(Bind('unix', path=Path('a.sock'))):
         assert (tmp_path / 'a.sock').exists()
     assert not (tmp_path / 'a.sock').exists()
+
+
+# ── from one generation to the next ──────────────────────────────────────────────────────────────────────────────────
+
+
+@contextlib.contextmanager
+def rebound(before, *addresses, slots: int = 1):
+    sockets = bind_all([Wanted(parse_bind(address), 128) for address in addresses], slots, before)
+    try:
+        yield sockets
+    finally:
+        fresh = sockets.without(before)
+        fresh.close()
+        fresh.remove_files()
+
+
+def test_what_is_wanted_again_is_kept_whatever_its_place():
+    with bound('127.0.0.1:0', 'localhost:0') as before:
+        with rebound(before, 'localhost:0', '[::1]:0', '127.0.0.1:0') as now:
+            assert now.bound[-1].sockets == before.bound[0].sockets
+            assert [each.listener for each in now.bound][-1] == 2
+            assert before.without(now).every() == []
+            assert [each.address[0] for each in now.without(before).bound] == ['::1']
+
+
+def test_a_connection_that_waits_is_there_for_whoever_comes_next():
+    with bound('127.0.0.1:0') as before, socket.create_connection(before.bound[0].address):
+        with rebound(before, '127.0.0.1:0', slots=3) as now:
+            now.bound[0].sockets[0].accept()[0].close()
+
+
+def test_further_sockets_take_no_connection_before_somebody_listens():
+    with bound('127.0.0.1:0') as before, rebound(before, '127.0.0.1:0', slots=4) as now:
+        (listener,) = now.bound
+        assert len(listener.sockets) == 4
+        with contextlib.ExitStack() as stack:
+            for _ in range(40):
+                stack.enter_context(socket.create_connection(listener.address))
+                listener.sockets[0].accept()[0].close()
+
+
+def test_sockets_are_never_fewer():
+    with bound('127.0.0.1:0', slots=3) as before, rebound(before, '127.0.0.1:0', slots=2) as now:
+        assert now.bound[0].sockets == before.bound[0].sockets
+        assert sorted(len(now.part(slot, 2).sockets) for slot in range(2)) == [1, 2]
+
+
+def test_a_listener_that_fails_lets_go_of_what_is_new_and_keeps_the_rest(tmp_path):
+    path = tmp_path / 'a.sock'
+    with bound('127.0.0.1:0') as before, socket.create_server(('127.0.0.1', 0)) as other:
+        taken = f'127.0.0.1:{other.getsockname()[1]}'
+        with pytest.raises(BindError), rebound(before, '127.0.0.1:0', f'unix:{path}', taken, slots=2):
+            pass
+        assert not path.exists()
+        connect(*before.bound[0].address)
+
+
+def test_a_unix_socket_whose_file_is_gone_is_bound_again(tmp_path):
+    path = tmp_path / 'a.sock'
+    with bound(f'unix:{path}') as before:
+        path.unlink()
+        with rebound(before, f'unix:{path}') as now:
+            assert now.bound[0].sockets != before.bound[0].sockets
+            assert path.exists()
+
+
+def test_the_mode_of_a_unix_socket_follows(tmp_path):
+    path = tmp_path / 'a.sock'
+    with bound(f'unix:{path}', permissions=0o600) as before:
+        now = bind_all([Wanted(parse_bind(f'unix:{path}'), 128, 0o660)], 1, before)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        now.set_permissions()
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660

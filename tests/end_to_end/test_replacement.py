@@ -1,0 +1,218 @@
+"""Workers that are replaced although they live, a supervisor that another one succeeds, and applications imported once."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import sys
+
+import psutil
+import pytest
+
+from tests.end_to_end.test_reload import Project, get, wait_gone, wait_until
+from tests.helpers.server import Server, server_environment
+
+MORE = """
+import time
+hoard = []
+plain = app
+
+async def app(scope, receive, send):
+    if scope['path'] == '/hoard':
+        hoard.append(b'x' * 100_000_000)
+    elif scope['path'] == '/stall':
+        with open('fifo', 'rb') as fifo:
+            fifo.read()
+    await plain(scope, receive, send)
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    made = Project(tmp_path)
+    (tmp_path / 'main.py').write_text((tmp_path / 'main.py').read_text() + MORE)
+    return made
+
+
+def test_a_worker_is_replaced_after_so_many_requests(project):
+    project.write(server='workers_max_requests = 5\nrespawn_interval = 0')
+    with project.serving() as server:
+        (before,) = server.worker_pids()
+        for _ in range(5):
+            assert int(get(server.port, '/pid')) == before
+        server.wait_for('Replacing worker-1 for the 5 requests it has served')
+        wait_gone([before])
+        assert int(get(server.port, '/pid')) in server.worker_pids()
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='needs /proc')
+def test_a_worker_that_holds_too_much_memory_is_replaced(project):
+    project.write(server='workers_max_rss = "120MiB"\nrss_sample_interval = 1\nrespawn_interval = 0')
+    with project.serving() as server:
+        (before,) = server.worker_pids()
+        get(server.port, '/hoard')
+        server.wait_for(r'Replacing worker-1 for its memory of \d+ MiB')
+        wait_gone([before])
+
+
+def test_a_stalled_worker_tells_where_it_is_and_is_replaced_and_killed(project):
+    stall = 'workers_stall_timeout = 1\nworkers_kill_timeout = 1\ngraceful_timeout = "500ms"'
+    project.write(server=stall)
+    with project.serving() as server, contextlib.closing(http.client.HTTPConnection('127.0.0.1', server.port)) as stuck:
+        (before,) = server.worker_pids()
+        stuck.request('GET', '/stall')
+        server.wait_for(r'The loop of worker-1 has not turned for \d')
+        server.wait_for(r'main\.py", line \d+ in app')
+        server.wait_for('Killing worker-1 after it refused to gracefully stop')
+        wait_gone([before])
+        assert get(server.port) == 'one'
+
+
+def test_a_replacement_that_cannot_start_leaves_the_old_one_at_work(project):
+    project.write(server='workers_max_requests = 2\nrespawn_interval = 0')
+    with project.serving(stray_ok=True) as server:
+        (before,) = server.worker_pids()
+        (project.folder / 'main.py').write_text('1 / 0\n')
+        for _ in range(2):
+            get(server.port)
+        server.wait_for('worker-1 goes on, it was not replaced: .*ZeroDivisionError')
+        assert int(get(server.port, '/pid')) == before
+        project.write_app('two')
+        wait_until(lambda: get(server.port) == 'two')
+
+
+# ── upgrade ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextlib.contextmanager
+def upgradable(project):
+    """A server whose process will not stay the same."""
+    project.write(workers=2, server='pid_file = "granian.pid"', listeners='[[listeners]]\nbind = "unix:a.sock"')
+    command = [sys.executable, '-m', 'granian', 'serve', '-c', 'granian.toml']
+    server = Server(command, cwd=project.folder, env=server_environment(), own_group=True)
+    try:
+        server.wait_ready()
+        yield server
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.kill_all()
+
+
+def supervisor_of(project) -> int:
+    return int((project.folder / 'granian.pid').read_text())
+
+
+def test_an_upgrade_takes_over_sockets_pid_file_and_control(project):
+    with upgradable(project) as server:
+        port, before = server.port, supervisor_of(project)
+        workers = server.worker_pids()
+        project.write_app('two')
+        server.send_signal(signal.SIGUSR2)
+        server.wait_for(r'Process \d+ serves in our place, finishing')
+        assert server.process.wait(20) == 0
+        wait_gone(workers)
+        after = supervisor_of(project)
+        assert after != before
+        assert get(port) == 'two'
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(20)
+            sock.connect(str(project.folder / 'a.sock'))
+            sock.sendall(b'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+            assert sock.recv(65536).startswith(b'HTTP/1.1 200')
+        assert project.command('reload') == (0, 'generation 2 serves')
+        family = [psutil.Process(after), *psutil.Process(after).children()]
+        os.kill(after, signal.SIGTERM)
+        _, alive = psutil.wait_procs(family, timeout=20)
+        assert not alive
+    left = {path.name for path in project.folder.iterdir()} - {'__pycache__'}
+    assert left == {'main.py', 'granian.toml', 'fifo'}
+
+
+def test_a_listener_that_the_new_one_has_not_is_drained_and_gone(project):
+    with upgradable(project) as server:
+        project.write(workers=1, server='pid_file = "granian.pid"')
+        server.send_signal(signal.SIGUSR2)
+        server.wait_for(r'Process \d+ serves in our place, finishing')
+        assert server.process.wait(20) == 0
+        assert not (project.folder / 'a.sock').exists()
+        assert {get(server.port) for _ in range(30)} == {'one'}
+
+
+@pytest.mark.parametrize('fault', ['application', 'configuration'])
+def test_an_upgrade_that_fails_leaves_the_old_one_at_work(project, fault):
+    with upgradable(project) as server:
+        if fault == 'application':
+            (project.folder / 'main.py').write_text('1 / 0\n')
+        else:
+            (project.folder / 'granian.toml').write_text('[server]\nworkres = 1\n')
+        server.send_signal(signal.SIGUSR2)
+        server.wait_for('Not upgraded, this process goes on: the new supervisor ended with status')
+        assert supervisor_of(project) == server.pid
+        assert (project.folder / 'a.sock').exists()
+        assert {get(server.port) for _ in range(30)} == {'one'}
+        server.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0
+
+
+def test_a_stop_in_the_middle_of_an_upgrade_ends_both(project):
+    with upgradable(project) as server:
+        (project.folder / 'main.py').write_text("import os\nos.write(1, b'hangs\\n')\nopen('fifo').read()\n")
+        server.send_signal(signal.SIGUSR2)
+        server.wait_for('^hangs$')
+        family = psutil.Process(server.pid).children(recursive=True)
+        server.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0
+        _, alive = psutil.wait_procs(family, timeout=20)
+        assert not alive
+
+
+# ── preload ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_preloaded_applications_are_imported_once_and_anew_by_an_upgrade_only(project):
+    def write_app(version: str) -> None:
+        project.write_app(version)
+        code = (project.folder / 'main.py').read_text()
+        (project.folder / 'main.py').write_text(
+            code + '\nos.write(1, f\'imported {os.environ.get("SHOP_COLOUR")}\\n\'.encode())\n'
+        )
+
+    write_app('one')
+    (project.folder / '.env').write_text('SHOP_COLOUR=green\n')
+    project.write(workers=2, server='preload = true\nenv_files = [".env"]\npid_file = "granian.pid"')
+    command = [sys.executable, '-m', 'granian', 'serve', '-c', 'granian.toml']
+    server = Server(command, cwd=project.folder, env=server_environment(), own_group=True)
+    try:
+        server.wait_ready()
+        assert server.lines.count('imported green') == 1
+        write_app('two')
+        project.reload(server)
+        assert get(server.port) == 'one'
+        assert server.lines.count('imported green') == 1
+        server.send_signal(signal.SIGUSR2)
+        server.wait_for(r'Process \d+ serves in our place, finishing')
+        wait_until(lambda: get(server.port) == 'two')
+        assert server.lines.count('imported green') == 2
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.kill_all()
+
+
+def test_a_preloaded_application_that_cannot_be_imported_is_told_once(project):
+    (project.folder / 'main.py').write_text('1 / 0\n')
+    project.write(workers=2, server='preload = true')
+    server = Server(
+        [sys.executable, '-m', 'granian', 'serve', '-c', 'granian.toml'], cwd=project.folder, env=server_environment()
+    )
+    try:
+        assert server.wait_ended() == 1
+    finally:
+        if not server.process.stdout.closed:
+            server.kill_all()
+    assert server.log.count('Traceback') == 1
+    assert server.lines[-1] == "While importing 'main', a ZeroDivisionError was raised: division by zero"
