@@ -155,5 +155,8 @@ class Wire(asyncio.Protocol):
         if unsent < self._unsent:
             self._unsent = unsent
             self._arm(self._write_s())
+        elif self.blocked or self._transport.get_write_buffer_size():
+            # What is not sent is lost: a body that ends by closing would look whole.
+            self.cut()
         else:
             self._transport.abort()

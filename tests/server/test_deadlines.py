@@ -187,6 +187,41 @@ async def test_a_client_that_takes_nothing_is_cut(serve):
         assert not server.shared.connections
 
 
+async def test_a_body_that_ends_by_closing_does_not_look_whole_where_its_client_was_too_slow(serve):
+    raised = []
+
+    async def app(scope, receive, send):
+        await start(send)
+        try:
+            while True:
+                await body(send, bytes(1_000_000), more=True)
+        except OSError:
+            raised.append(True)
+            raise
+
+    async with serve(app, timeouts={'write_s': 0.2}) as server:
+        client = await server.connect(receive_buffer_bytes=4096)
+        await client.send(b'GET / HTTP/1.0\r\n\r\n')
+        await server.until(lambda: raised)
+        with pytest.raises(ConnectionResetError):
+            await client.rest()
+
+
+@one_loop
+async def test_an_answer_not_taken_before_its_close_does_not_look_whole(serve):
+    async def app(scope, receive, send):
+        await start(send)
+        await body(send, bytes(12_000_000))
+
+    async with serve(app, timeouts={'write_s': 0.2}) as server:
+        client = await server.connect(receive_buffer_bytes=4096)
+        await client.send(b'GET / HTTP/1.0\r\n\r\n')
+        await server.until(lambda: server.shared.connections)
+        await server.until(lambda: not server.shared.connections)
+        with pytest.raises(ConnectionResetError):
+            await client.rest()
+
+
 @one_loop
 async def test_a_client_that_takes_a_little_now_and_then_is_waited_for(serve):
     async def app(scope, receive, send):
