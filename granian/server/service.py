@@ -136,7 +136,9 @@ class Service:
         # Looked up for every request: copied here rather than reached through `shared`.
         self.loop = shared.loop
         self.timeouts = shared.timeouts
-        self.join_bytes_max = JOIN_BYTES_MAX if type(shared.loop).__module__ in GATHERING_LOOPS else math.inf
+        # TLS takes pieces as they are, on any loop.
+        gathers = listener.tls is not None or type(shared.loop).__module__ in GATHERING_LOOPS
+        self.join_bytes_max = JOIN_BYTES_MAX if gathers else math.inf
         self.gate = shared.gate
         self.access_log = shared.access_log
         self.defaults = shared.defaults

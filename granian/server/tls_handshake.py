@@ -234,6 +234,7 @@ class Handshake(asyncio.Protocol):
             self._log(reason)
         self._over = True
         self._settle()
+        self._listener.service.connections.discard(self)
         self._transport.abort()
 
     def _log(self, reason: str, level: int = logging.INFO) -> None:

@@ -76,9 +76,9 @@ class Authority:
         self._parent = parent
         self._name = name(common_name)
         issuer = parent or self
-        builder = _builder(self._name, issuer._name, self.key, days).add_extension(
-            x509.BasicConstraints(ca=True, path_length=None), critical=True
-        )
+        builder = _builder(self._name, issuer._name, self.key, issuer.key, days)
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        builder = builder.add_extension(_usage(key_cert_sign=True, crl_sign=True), critical=True)
         self.certificate = builder.sign(issuer.key, hashes.SHA256())
 
     @property
@@ -98,7 +98,7 @@ class Authority:
         key = key or ec_key()
         names = [x509.DNSName(host) for host in hosts or (common_name,)]
         names.append(x509.IPAddress(ipaddress.ip_address('127.0.0.1')))
-        builder = _builder(subject or name(common_name), self._name, key, days)
+        builder = _builder(subject or name(common_name), self._name, key, self.key, days)
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         between = () if self._parent is None else (self.certificate,)
@@ -125,7 +125,17 @@ class Authority:
         return context
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: object, days: tuple[int, int]) -> x509.CertificateBuilder:
+def _usage(**what: bool) -> x509.KeyUsage:
+    every = (
+        'digital_signature', 'content_commitment', 'key_encipherment', 'data_encipherment', 'key_agreement', 'key_cert_sign',
+        'crl_sign', 'encipher_only', 'decipher_only',
+    )  # fmt: skip
+    return x509.KeyUsage(**dict.fromkeys(every, False) | what)
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: object, issuer_key: object, days: tuple[int, int]
+) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -134,4 +144,7 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: object, days: tuple[int
         .serial_number(x509.random_serial_number())
         .not_valid_before(now() + DAY * days[0])
         .not_valid_after(now() + DAY * days[1])
+        # What strict clients want to see (VERIFY_X509_STRICT, Python 3.13's default).
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
     )

@@ -296,6 +296,7 @@ async def test_handshake_that_takes_too_long_is_cut(state, encrypted, said):
         client = await server.connect(shake=False)
         hello = TlsPeer(authority().client_context()).hello()
         await client.raw_send({'nothing': b'', 'half a hello': hello[:100], 'a hello': hello}[state])
+        await server.until(lambda: handshakes(server))
         await server.until(lambda: not server.shared.connections)
     assert said() == ([] if state == 'nothing' else [('INFO', 'not done after 0.2 s')])
 

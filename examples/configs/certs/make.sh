@@ -12,7 +12,7 @@ new_key() {
 issue() {
     new_key "$1"
     openssl req -new -key "$1.key" -subj "/CN=$2" -out "$1.csr"
-    printf '%s\n' "$3" >"$1.ext"
+    printf '%s\n' "$3" subjectKeyIdentifier=hash authorityKeyIdentifier=keyid >"$1.ext"
     openssl x509 -req -in "$1.csr" -CA ca.pem -CAkey ca.key -CAcreateserial -days 365 -extfile "$1.ext" -out "$1.pem" 2>/dev/null
     rm "$1.csr" "$1.ext"
 }
