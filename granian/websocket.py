@@ -369,7 +369,10 @@ class WebSocketSession:
             self._pong_waits = True
 
     def on_pong(self, data: bytes) -> None:
-        """It was heard: that is enough."""
+        """It lives: look again when it has been silent for a while."""
+        if self._pinged_at_s < NEVER and self.code is None:
+            self._pinged_at_s = NEVER
+            self._look_later()
 
     def on_closed(self, code: int, reason: str) -> None:
         if self.code is None:

@@ -82,7 +82,7 @@ class Serving:
         defaults = ResponseDefaults(settings.server_header)
         self.shared = Shared(loop, settings.timeouts, _gate(settings, loop, tired), log, defaults)
         self.shared.wheel.tells_date = settings.date_header
-        self.sessions = Sessions(loop, self.shared.wheel, log)
+        self.sessions = Sessions(self.shared)
         self.adapters = [
             adapter_of(app, application, loop, settings, self.sessions)
             for app, application in zip(settings.apps, applications, strict=True)

@@ -11,13 +11,11 @@ from granian.protocol.websocket_handshake import OpeningRefusal, asks_for_websoc
 from granian.websocket import WebSocketSession
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
     from granian.exchange import Exchange
     from granian.protocol.websocket_contract import DeflateTerms, WebSocketEngine
-    from granian.server.deadlines import DeadlineWheel
-    from granian.server.service import AccessLog
+    from granian.server.service import Shared
     from granian.server.settings import WebSocketSettings
 
 _TEXT = (b'content-type', b'text/plain; charset=utf-8')
@@ -39,11 +37,9 @@ def engine_class(name: str) -> Callable[..., WebSocketEngine]:
 class Sessions:
     """The sessions of a worker that are open."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: DeadlineWheel, access_log: AccessLog | None) -> None:
-        self.loop = loop
-        self.clock = clock
+    def __init__(self, shared: Shared) -> None:
+        self.shared = shared
         self.draining = False
-        self.access_log = access_log
         self.open: set[WebSocketSession] = set()
 
     def drain(self) -> None:
@@ -57,8 +53,8 @@ class OpenDoor:
     """The sessions of one application. See `websocket.Door` and `websocket.Home`."""
 
     def __init__(self, settings: WebSocketSettings, sessions: Sessions) -> None:
-        self.loop = sessions.loop
-        self.clock = sessions.clock
+        self.loop = sessions.shared.loop
+        self.clock = sessions.shared.wheel
         self.terms = settings.terms
         self._limits = settings.limits
         self._origins = frozenset(origin.encode('latin-1') for origin in settings.origins)
@@ -93,13 +89,13 @@ class OpenDoor:
 
     def began(self, session: WebSocketSession) -> None:
         self._sessions.open.add(session)
-        if self._sessions.access_log is not None:
+        if self._sessions.shared.access_log is not None:
             session.began_at_s = perf_counter()
 
     def ended(self, session: WebSocketSession) -> None:
         self._sessions.open.discard(session)
-        if self._sessions.access_log is not None:
-            self._sessions.access_log.session(session, perf_counter() - session.began_at_s)
+        if self._sessions.shared.access_log is not None:
+            self._sessions.shared.access_log.session(session, perf_counter() - session.began_at_s)
 
 
 class ClosedDoor:

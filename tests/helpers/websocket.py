@@ -65,6 +65,7 @@ class Peer:
         told = await self.closed()
         await self.close(told[0])
         assert await self.client.rest() == b''
+        self.client.close()
         return told
 
     async def pinged(self) -> bytes:
