@@ -117,6 +117,13 @@ def disagreement(data: Input) -> str | None:
     (name, first), (other_name, other) = [(name, result(engine, data)) for name, engine in WEBSOCKET_ENGINES.items()]
     if first['ended'] and first['ended'][0] == UNKNOWN_TO_WSPROTO:
         return None
+    if (
+        data.terms
+        and data.terms.client_window_bits < 15
+        and 1007 in [r['ended'] and r['ended'][0] for r in (first, other)]
+    ):
+        # Whether zlib sees that a client went back beyond its window depends on the pieces it gets.
+        return None
     for key, value in first.items():
         if other[key] != value:
             return f'{key}\n  {name}: {value!r}\n  {other_name}: {other[key]!r}'
@@ -155,7 +162,9 @@ def control(choices: Choices) -> bytes:
         return frame(choices.pick([PING, PONG]), choices.pick(PAYLOADS[:-2]))
     if kind < 9:
         return frame(
-            CLOSE, choices.pick([b'', b'x', *CODES]) + choices.pick([b'', b'bye', *TEXTS]) * choices.number(0, 1)
+            CLOSE,
+            choices.mostly([b'\x03\xe8', b'', b'', b'x', *CODES], 30)
+            + choices.pick([b'', b'bye', *TEXTS]) * choices.number(0, 1),
         )
     return frame(choices.pick(OPCODES), choices.pick(PAYLOADS), fin=choices.chance(80))
 

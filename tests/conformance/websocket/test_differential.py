@@ -29,7 +29,7 @@ def test_the_fuzzer_makes_sessions_of_every_kind():
     results = [result(WEBSOCKET_ENGINES['fast'], random_input(source)) for _ in range(1000)]
     ends = [outcome['ended'] and outcome['ended'][0] for outcome in results]
     for code in (None, 1000, 1002, 1005, 1006, 1007, 1009):
-        assert ends.count(code) >= 3
+        assert ends.count(code) >= 2
     assert sum(len(outcome['told'][0]) >= 3 for outcome in results) >= 100
 
 
