@@ -308,6 +308,13 @@ class WebSocketSession:
             self._end()
         elif engine.output and (self.code is not None or not exchange.carrier.blocked):
             self._put_out(engine)
+        if engine.pending:
+            # The application, which has just been woken, may still answer what came before the end.
+            self._home.loop.call_soon(self._conclude, engine)
+
+    def _conclude(self, engine: WebSocketEngine) -> None:
+        engine.receive(b'')
+        self._follow_up(engine)
 
     # ── what its exchange tells it ───────────────────────────────────────────────────────────────────────────────
 

@@ -22,6 +22,7 @@ from granian.protocol.websocket_frames import (
     SMALL_BYTES_MAX,
     SMALL_TEXT,
     TEXT,
+    Farewell,
     Fault,
     check_code,
     check_first,
@@ -48,8 +49,8 @@ class WebSocketFast:
     """One WebSocket session. See `websocket_contract.WebSocketEngine`."""
 
     __slots__ = (
-        '_at', '_deflater', '_ended', '_events', '_fin', '_inflater', '_inflating', '_kept', '_left', '_limits', '_mask',
-        '_opcode', '_parts', '_small_max', '_undecoded', 'held', 'output', 'phase',
+        '_at', '_deflater', '_ended', '_events', '_fin', '_inflater', '_inflating', '_kept', '_last', '_left', '_limits', '_mask',
+        '_opcode', '_parts', '_small_max', '_told', '_undecoded', 'held', 'output', 'pending', 'phase',
     )  # fmt: skip
 
     def __init__(self, limits: WebSocketLimits, terms: DeflateTerms | None, events: WebSocketEvents) -> None:
@@ -57,7 +58,10 @@ class WebSocketFast:
         self._events = events
         self.output: list[bytes] = []
         self.phase = OPEN
-        self.held = False
+        self.held = self.pending = False
+        # A message was told in this call, and the end that was found behind it.
+        self._told = False
+        self._last: Fault | None = None
         # The peer sends no more.
         self._ended = False
         self._small_max = min(SMALL_BYTES_MAX, limits.frame_bytes_max, limits.message_bytes_max)
@@ -86,6 +90,11 @@ class WebSocketFast:
     # ── bytes in ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def receive(self, data: bytes) -> None:
+        if self._last is not None:
+            self._finish(self._last)
+            return
+        if self.phase is CLOSED:
+            return
         at = 0
         if self._kept:
             if data:
@@ -93,12 +102,14 @@ class WebSocketFast:
             else:
                 data, at = self._kept, self._at
             self._kept, self._at = b'', 0
+        self._told = False
         try:
             at = self._take(data, at)
-        except Fault as fault:
-            self._fail(fault)
-            return
-        if self.phase is CLOSED:
+        except Fault as last:
+            if self._told:
+                self._last, self.pending = last, True
+            else:
+                self._finish(last)
             return
         if at < len(data):
             # Held, much may be left, and be asked for piece by piece.
@@ -108,13 +119,13 @@ class WebSocketFast:
 
     def receive_eof(self) -> None:
         self._ended = True
-        if not self.held and self.phase is not CLOSED:
+        if not (self.held or self.pending or self.phase is CLOSED):
             self._end(ABNORMAL, '')
 
     def _take(self, data: bytes, at: int) -> int:
         """Take frames for as long as they are wanted; where the rest begins. Raises Fault."""
         size = len(data)
-        while at < size and not self.held and self.phase is not CLOSED:
+        while at < size and not self.held:
             if self._left:
                 at = self._take_more(data, at)
                 continue
@@ -213,29 +224,31 @@ class WebSocketFast:
             message = bytes(plain)
         self._opcode = 0
         if self.phase is OPEN:
+            self._told = True
             self._events.on_message(message)
 
     def _take_control(self, opcode: int, payload: bytes) -> None:
         if opcode == CLOSE:
-            code, reason = read_close(payload)
-            if self.phase is OPEN:
-                # RFC 6455 5.5.1: the code is typically echoed.
-                self.output.append(close_frame(code))
-            self._end(code, reason)
-        elif self.phase is OPEN:
+            raise Farewell(*read_close(payload))
+        if self.phase is OPEN:
             if opcode == PING:
                 self.output.append(control_frame(PONG, payload))
                 self._events.on_ping(payload)
             else:
                 self._events.on_pong(payload)
 
-    def _fail(self, fault: Fault) -> None:
+    def _finish(self, last: Fault) -> None:
+        """The peer closed, or broke the protocol: answer, and end."""
         if self.phase is OPEN:
-            self.output.append(close_frame(fault.code, fault.reason))
-        self._end(fault.code, fault.reason)
+            # RFC 6455 5.5.1: the code of a close frame is echoed.
+            reason = '' if isinstance(last, Farewell) else last.reason
+            self.output.append(close_frame(last.code, reason))
+        self._end(last.code, last.reason)
 
     def _end(self, code: int, reason: str) -> None:
         self.phase = CLOSED
+        self.pending = False
+        self._last = None
         # Whoever keeps the engine for its phase keeps no message with it.
         self._kept = b''
         self._parts = bytearray()

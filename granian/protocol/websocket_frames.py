@@ -91,6 +91,10 @@ def frame_head(first: int, size: int) -> bytes:
     return bytes((first, 127)) + size.to_bytes(8, 'big')
 
 
+class Farewell(Fault):
+    """No fault: the peer's close frame."""
+
+
 def encoded(text: str) -> bytes:
     """Text as it travels. Raises FlowError where it is none that can."""
     try:

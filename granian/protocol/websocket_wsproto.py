@@ -19,8 +19,11 @@ from granian.errors import FlowError
 from granian.protocol.websocket_contract import ABNORMAL, BAD_DATA, NO_CODE, NORMAL
 from granian.protocol.websocket_deflate import Deflater, Inflater
 from granian.protocol.websocket_frames import (
+    CLOSE,
     CONTROL,
+    CONTROL_BYTES_MAX,
     FIN,
+    MASKED,
     RSV1,
     Fault,
     check_code,
@@ -111,6 +114,16 @@ class HeadGate:
         self._inside = self._inflating = False
         self._before = 0
 
+    def closes(self, data: bytes, at: int) -> bool:
+        """Whether a close frame is at `at`, all of it."""
+        return (
+            not self._left
+            and len(data) - at >= 6
+            and data[at] == FIN | CLOSE
+            and MASKED <= data[at + 1] <= MASKED | CONTROL_BYTES_MAX
+            and len(data) - at >= 6 + data[at + 1] - MASKED
+        )
+
     def passed(self, data: bytes, at: int) -> int:
         """Where the frame at `at`, or what is there of it, ends; the same position: more input is needed. Raises Fault."""
         if self._left:
@@ -142,13 +155,19 @@ class HeadGate:
 class WebSocketWsproto:
     """One WebSocket session. See `websocket_contract.WebSocketEngine`."""
 
-    __slots__ = ('_connection', '_ended', '_events', '_gate', '_kept', '_parts', 'held', 'output', 'phase')
+    __slots__ = (
+        '_connection', '_ended', '_events', '_fault', '_gate', '_kept', '_parts', '_told',
+        'held', 'output', 'pending', 'phase',
+    )  # fmt: skip
 
     def __init__(self, limits: WebSocketLimits, terms: DeflateTerms | None, events: WebSocketEvents) -> None:
         self._events = events
         self.output: list[bytes] = []
         self.phase = OPEN
-        self.held = False
+        self.held = self.pending = False
+        # A message was told in this call, and the fault that was found behind it.
+        self._told = False
+        self._fault: Fault | None = None
         # The peer sends no more.
         self._ended = False
         # Input that wsproto did not get yet.
@@ -168,28 +187,48 @@ class WebSocketWsproto:
     # ── bytes in ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def receive(self, data: bytes) -> None:
+        if self.phase is CLOSED:
+            return
+        if self._fault is not None:
+            self._fail(self._fault)
+            return
         data, at = self._kept + data, 0
         self._kept = b''
+        self._told = self.pending = False
         try:
-            while at < len(data) and not self.held and self.phase is not CLOSED:
-                after = self._gate.passed(data, at)
-                if after == at:
-                    break
-                self._connection.receive_data(data[at:after])
-                at = after
-                for event in self._connection.events():
-                    self._take(event)
+            at = self._take_frames(data)
         except Fault as fault:
-            self._fail(fault)
+            if self._told:
+                self._fault, self.pending = fault, True
+            else:
+                self._fail(fault)
+            return
         if self.phase is CLOSED:
             return
         self._kept = data[at:]
-        if self._ended and not self.held:
+        if self._ended and not (self.held or self.pending):
             self._end(ABNORMAL, '')
+
+    def _take_frames(self, data: bytes) -> int:
+        """Take frames for as long as they are wanted; where the rest begins. Raises Fault."""
+        at = 0
+        while at < len(data) and not self.held and self.phase is not CLOSED:
+            if self._told and self._gate.closes(data, at):
+                # Once wsproto has seen it, it sends no message any more.
+                self.pending = True
+                break
+            after = self._gate.passed(data, at)
+            if after == at:
+                break
+            self._connection.receive_data(data[at:after])
+            at = after
+            for event in self._connection.events():
+                self._take(event)
+        return at
 
     def receive_eof(self) -> None:
         self._ended = True
-        if not self.held and self.phase is not CLOSED:
+        if not (self.held or self.pending or self.phase is CLOSED):
             self._end(ABNORMAL, '')
 
     def _take(self, event: Event) -> None:
@@ -198,6 +237,7 @@ class WebSocketWsproto:
             if event.message_finished:
                 whole, self._parts = self._parts, bytearray()
                 if self.phase is OPEN:
+                    self._told = True
                     self._events.on_message(whole.decode() if isinstance(event, TextMessage) else bytes(whole))
         elif isinstance(event, CloseConnection):
             self._take_close(event)
@@ -227,6 +267,8 @@ class WebSocketWsproto:
 
     def _end(self, code: int, reason: str) -> None:
         self.phase = CLOSED
+        self.pending = False
+        self._fault = None
         self._kept = b''
         self._parts = bytearray()
         self._events.on_closed(code, reason)

@@ -175,7 +175,15 @@ class Session:
         for piece in pieces:
             if not self.engine.closing:
                 self.engine.receive(piece)
+            self.settle()
         return self
+
+    def settle(self) -> None:
+        """The application has had its turn."""
+        if self.engine.pending:
+            assert not self.engine.closing
+            self.engine.receive(b'')
+            assert not self.engine.pending
 
     @property
     def told(self) -> list[tuple[Any, ...]]:

@@ -100,6 +100,7 @@ def result(engine: Any, data: Input) -> dict[str, Any]:
     while session.engine.held:
         session.engine.held = False
         session.engine.receive(b'')
+        session.settle()
     # Of our close frame only the code: what wsproto says of a fault is put in words of ours, but fewer of them.
     sent = [(f.opcode, f.payload[:2] if f.opcode == CLOSE else f.payload, f.fin, f.rsv) for f in session.frames]
     ended = session.recorder.closed

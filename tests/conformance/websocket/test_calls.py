@@ -214,3 +214,36 @@ def test_limits_below_a_small_frame(engine, bytes_max):
         assert session.messages == ['x' * bytes_max]
         session.feed(frame(TEXT, b'x' * (bytes_max + 1)))
         assert session.close_code == 1009
+
+
+@pytest.mark.parametrize('last', [close(1000), frame(3), frame(TEXT, b'\xff'), frame(BINARY, b'x' * 70_001)[:20]])
+def test_what_came_before_an_end_can_still_be_answered(engine, last):
+    """An application that answers later than within the event does so before the close frame."""
+    session = Session(engine)
+    session.engine.receive(frame(TEXT, b'1') + frame(TEXT, b'2') + last)
+    assert session.messages == ['1', '2']
+    assert (session.engine.pending, session.engine.phase, session.code) == (True, 'open', None)
+    session.engine.send('answer')
+    session.engine.receive_eof()
+    session.engine.receive(frame(TEXT, b'late'))
+    assert (session.engine.pending, session.engine.phase) == (False, 'closed')
+    assert [sent.opcode for sent in session.frames] == [TEXT, CLOSE]
+    assert session.code == session.close_code
+    assert session.messages == ['1', '2']
+
+
+@pytest.mark.parametrize('last', [close(1000, b'x'), frame(3)])
+def test_an_end_that_was_waited_with_finds_the_session_closed_by_us(engine, last):
+    session = Session(engine)
+    session.engine.receive(frame(TEXT, b'1') + last)
+    session.engine.close(1001)
+    session.engine.receive(b'')
+    assert session.close_code == 1001
+    assert session.code in (1000, 1002)
+    assert len(session.frames) == 1
+
+
+def test_an_end_with_nothing_before_it_is_told_at_once(engine):
+    session = Session(engine)
+    session.engine.receive(frame(PING) + close(1000))
+    assert (session.engine.pending, session.code) == (False, 1000)
