@@ -20,6 +20,8 @@ STARTS = {
     for path, body in BODIES.items()
 }
 ANSWERS = {path: {'type': 'http.response.body', 'body': body} for path, body in BODIES.items()}
+# The `send` of each session of a broadcast.
+everybody = set()
 
 
 async def get(path, send):
@@ -48,6 +50,34 @@ async def echo(receive, send):
     await send({'type': 'http.response.body', 'body': body})
 
 
+async def echo_messages(receive, send):
+    """Send every message back."""
+    await receive()
+    await send({'type': 'websocket.accept'})
+    while True:
+        message = await receive()
+        if message['type'] == 'websocket.disconnect':
+            return
+        await send({'type': 'websocket.send', 'text': message['text']})
+
+
+async def broadcast(receive, send):
+    """Send every message to everybody who is here."""
+    await receive()
+    await send({'type': 'websocket.accept'})
+    everybody.add(send)
+    try:
+        while True:
+            message = await receive()
+            if message['type'] == 'websocket.disconnect':
+                return
+            answer = {'type': 'websocket.send', 'text': message['text']}
+            for send_to in tuple(everybody):
+                await send_to(answer)
+    finally:
+        everybody.discard(send)
+
+
 async def lifespan(receive, send):
     """Accept startup and shutdown with nothing to do."""
     while True:
@@ -61,6 +91,8 @@ async def app(scope, receive, send):
     """ASGI 3: `/10b`, `/1k`, … answer fixed bodies, `/path/…` the same from a file, every other path echoes."""
     if scope['type'] == 'lifespan':
         await lifespan(receive, send)
+    elif scope['type'] == 'websocket':
+        await (broadcast if scope['path'] == '/broadcast' else echo_messages)(receive, send)
     elif scope['path'] in BODIES:
         await get(scope['path'], send)
     elif scope['path'].startswith('/path'):

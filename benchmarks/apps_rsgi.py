@@ -13,6 +13,8 @@ PIECES = {
     path: [body[at : at + PIECE_BYTES] for at in range(0, len(body), PIECE_BYTES)] for path, body in BODIES.items()
 }
 FILES = {path: path_of(path[1:], body) for path, body in BODIES.items()}
+# The transport of each session of a broadcast.
+everybody = set()
 
 
 async def echo(protocol):
@@ -28,10 +30,31 @@ async def stream(path, protocol):
         await transport.send_bytes(piece)
 
 
+async def echo_messages(protocol):
+    """Send every message back."""
+    transport = await protocol.accept()
+    while (message := await transport.receive()).kind:
+        await transport.send_str(message.data)
+
+
+async def broadcast(protocol):
+    """Send every message to everybody who is here."""
+    transport = await protocol.accept()
+    everybody.add(transport)
+    try:
+        while (message := await transport.receive()).kind:
+            for other in tuple(everybody):
+                await other.send_str(message.data)
+    finally:
+        everybody.discard(transport)
+
+
 async def app(scope, protocol):
     """RSGI: `/10b` … answer fixed bodies, `/stream/…` the same in pieces, `/file/…` from a file; any other echoes."""
     path = scope.path
-    if path in BODIES:
+    if scope.proto == 'ws':
+        await (broadcast if path == '/broadcast' else echo_messages)(protocol)
+    elif path in BODIES:
         protocol.response_bytes(200, HEADERS[path], BODIES[path])
     elif path.startswith('/stream'):
         await stream(path.removeprefix('/stream'), protocol)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import h2load, handshakes, heads, procfs
+from benchmarks import h2load, handshakes, heads, procfs, websockets
 from benchmarks.peers import BenchmarkError
 
 if TYPE_CHECKING:
@@ -219,6 +219,30 @@ def _slice_connections(server: Server, row: Row, _load: Load) -> Sample:
     )
 
 
+def _warm_websockets(server: Server, row: Row, load: Load) -> None:
+    if load.warmup_s:
+        websockets.drive(server, row, load.warmup_s)
+
+
+def _slice_websockets(server: Server, row: Row, _load: Load) -> Sample:
+    """CPU time of the server's tree over messages that came back."""
+    result = websockets.drive(server, row, SLICE_S)
+    messages = int(result['messages'])
+    return Sample(
+        pss_mib=procfs.pss_mib(server.pid),
+        cpu_us=result['server_s'] / messages * 1e6 if messages else None,
+        rps=messages / result['duration_s'],
+        requests=messages,
+        client_share=result['client_s'] / result['duration_s'],
+        fault='' if messages else 'no message came back',
+    )
+
+
+def _slice_idle_sessions(server: Server, row: Row, _load: Load) -> Sample:
+    """What all sessions together add to the memory of the tree."""
+    return Sample(pss_mib=websockets.idle_mib(server, row))
+
+
 @dataclass(frozen=True, slots=True)
 class Driver:
     """`warm` once a round, then `slice` as often as the load says; `alone`: no other server may run meanwhile."""
@@ -233,5 +257,8 @@ DRIVERS: dict[str, Driver] = {
     'full': Driver(_warm_connections, _slice_connections),
     'resumed': Driver(_warm_connections, _slice_connections),
     'h2load': Driver(_warm_h2load, _slice_h2load),
+    'ws-echo': Driver(_warm_websockets, _slice_websockets),
+    'ws-broadcast': Driver(_warm_websockets, _slice_websockets),
+    'ws-idle': Driver(_rest, _slice_idle_sessions, alone=True),
     'idle': Driver(_rest, _slice_idle, alone=True),  # a page shared with another server would count as half a page
 }

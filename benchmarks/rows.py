@@ -29,12 +29,14 @@ class Row:
     body_bytes: int = 0
     answer_bytes: int = 10
     head: str = 'bare'  # bare | browser | unique, see heads.py
-    driver: str = 'wrk'  # wrk | h2load | idle | full | resumed, see drivers.py
+    driver: str = 'wrk'  # wrk | h2load | idle | full | resumed | ws-echo | ws-broadcast | ws-idle, see drivers.py
     interface: str = 'asgi'  # a server that does not know it has no such row
     connections: int = 0  # 0: as the command says
     streams: int = 1  # requests in progress at once on a connection (h2load)
     options: str = ''  # more for the command of ours and the Rust server
     tls: str = ''  # over TLS, with a key of this kind (see certificates.py)
+    message_bytes: int = 0  # of a WebSocket message
+    in_flight: int = 1  # messages of a session on their way
     bounds: dict[str, Bound] = field(default_factory=dict)  # peer name → bound; these are the peers by default
 
 
@@ -163,6 +165,40 @@ def _over_http2(interface: str, head: str, tls: str) -> tuple[Row, ...]:
     )
 
 
+WEBSOCKET = Bound(cpu_max=0.85)
+WEBSOCKET_MEMORY = Bound(pss_max=1.0)
+MESSAGE_SIZES = (('64b', 64), ('1k', 1024), ('16k', 16 * 1024))
+
+
+def _websockets(interface: str) -> tuple[Row, ...]:
+    """Echo of each size, one message and many on their way; broadcasts; and the memory of sessions that rest."""
+    echo = Row('', driver='ws-echo', interface=interface, options='--ws', connections=32, bounds={RUST: WEBSOCKET})
+    return (
+        *(
+            replace(echo, name=f'ws-{interface}-echo-{name}-{in_flight}', message_bytes=size, in_flight=in_flight)
+            for name, size in MESSAGE_SIZES
+            for in_flight in (1, 16)
+        ),
+        *(
+            replace(
+                echo,
+                name=f'ws-{interface}-broadcast-{count}',
+                driver='ws-broadcast',
+                message_bytes=64,
+                connections=count,
+            )
+            for count in (8, 16, 32)
+        ),
+        replace(
+            echo,
+            name=f'ws-{interface}-idle-10000',
+            driver='ws-idle',
+            connections=10_000,
+            bounds={RUST: WEBSOCKET_MEMORY},
+        ),
+    )
+
+
 ROWS: tuple[Row, ...] = (
     *_gets_and_echoes('asgi'),
     Row('asgi-get-10b-unique', head='unique', bounds={RUST: WORST}),
@@ -175,6 +211,8 @@ ROWS: tuple[Row, ...] = (
     *_of_wsgi('wsgi', ''),
     *_of_wsgi('wsgi-1-thread', '--blocking-threads 1'),
     *_over_tls(),
+    *_websockets('asgi'),
+    *_websockets('rsgi'),
     *(
         row
         for tls in ('', 'ec')
