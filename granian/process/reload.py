@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from typing import TYPE_CHECKING, Protocol
 
 from granian.errors import FatalError
@@ -66,7 +64,7 @@ class Reload:
             return
         reader = Reader()
         try:
-            pid = self._helper.help(lambda: reader.life(reread), lambda _: None)
+            pid = self._helper.help(lambda: reader.life(reread), lambda _: reader.is_gone())
         except OSError as exc:
             reader.close()
             self._refuse(Refused(f'the configuration could not be read: {(exc.strerror or str(exc)).lower()}'))
@@ -78,7 +76,7 @@ class Reload:
     def cancel(self) -> None:
         """Give up what is under way."""
         if self._reader is not None:
-            os.kill(self._reader.pid, signal.SIGKILL)
+            self._reader.kill()
             self._helper.waiting.let_go(self._reader)
             self._reader = None
             self._refuse(Refused(SUPERSEDED))

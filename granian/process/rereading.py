@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,14 @@ class Reader:
         self.pid = pid
         os.close(self._writes)
         os.set_blocking(self._reads, False)
+
+    def is_gone(self) -> None:
+        """The child is, and its number may be another's."""
+        self.pid = 0
+
+    def kill(self) -> None:
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
 
     def fileno(self) -> int:
         return self._reads

@@ -76,6 +76,24 @@ def test_what_is_saved_is_served(project):
             assert_serves(server, text)
 
 
+def test_a_storm_of_changes_ends_with_the_last_and_loses_no_request(project):
+    source = project / 'src' / 'main.py'
+    ignoring = '--reload-ignore-worker-failure'
+    with running_server(*arguments('--workers', '2', ignoring), cwd=project, stray_ok=True) as server:
+        save_until(server, source, answering('two'), 'generation 2 serves')
+        answered = []
+        # Whatever a reload is at when the next change comes: reading, starting, handing over.
+        for number in range(20):
+            source.write_text('app = (' if number % 4 == 3 else answering(f'number {number}'))
+            until = time.monotonic() + 0.02 * (number % 8)
+            answered.append(get(server))
+            while time.monotonic() < until:
+                answered.append(get(server))
+        source.write_text(answering('the last'))
+        assert_serves(server, 'the last')
+        assert all(answered)
+
+
 def test_a_mistake_ends_the_server_as_upstream(project):
     server = launch(*arguments(), cwd=project)
     try:
