@@ -121,7 +121,8 @@ class Reload:
 
     def _refuse(self, refused: Refused) -> None:
         number = self._helper.situation.generation.number
-        logger.error('Not reloaded, generation %d goes on: %s', number, refused.message)
+        log = logger.info if refused.message == SUPERSEDED else logger.error
+        log('Not reloaded, generation %d goes on: %s', number, refused.message)
         self._end(refused)
 
     def _end(self, outcome: Refused | None) -> None:

@@ -316,6 +316,7 @@ class Supervisor:
         self._helpers.pop(pid)
         self._stopping = True
         self.manager.hand_over(pid)
+        self._auto.stop()
         self._reload.cancel()
         # The file is the successor's.
         self.control.close(keep_file=True)

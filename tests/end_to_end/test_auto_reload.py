@@ -46,7 +46,7 @@ def save_until(server, path, text, pattern, *, count=1):
         try:
             return server.wait_for(pattern, count=count, timeout_s=2)
         except AssertionError:
-            if time.monotonic() > deadline or server.process.poll() is not None:
+            if time.monotonic() > deadline or server._ended:
                 raise
 
 
@@ -193,6 +193,30 @@ def watchers(server):
             if any('inotify' in os.readlink(f'{folder}/{fd}') for fd in os.listdir(folder)):
                 found.append(child)
     return found
+
+
+def test_after_an_upgrade_the_new_server_watches_and_the_old_one_ends(project):
+    server = launch(*arguments(), cwd=project)
+    family = []
+    try:
+        server.wait_ready()
+        server.send_signal(signal.SIGUSR2)
+        new = int(server.wait_for(r'Process (\d+) serves in our place').group(1))
+        assert server.process.wait(PATIENCE_S) == 0
+        family = [psutil.Process(new)]
+        save_until(server, project / 'src' / 'main.py', answering('two'), 'generation 2 serves')
+        assert_serves(server, 'two')
+        family += psutil.Process(new).children()
+        os.kill(new, signal.SIGTERM)
+        _, alive = psutil.wait_procs(family, timeout=PATIENCE_S)
+        assert not alive
+        server.wait_ended()
+    finally:
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        if not server.process.stdout.closed:
+            server.kill_all()
 
 
 def test_a_watcher_that_dies_is_replaced_and_none_outlives_its_server(project):
