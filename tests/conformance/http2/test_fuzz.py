@@ -47,7 +47,7 @@ def test_the_own_engine_does_not_care_how_frames_are_cut(seed):
     outcomes = []
     for cuts in ([], sorted(source.sample(range(len(raw)), min(len(raw), 30))), range(0, len(raw), 7)):
         # What is sent depends on when it is produced, so nothing is; nor are places.
-        talk = Talk(HTTP2_ENGINES['fast'], replace(LIMITS, streams_max=1000), reply=no_reply)
+        talk = Talk(HTTP2_ENGINES['fast'], replace(LIMITS, streams_max=1000), reply=no_reply, reads=False)
         ends = [*cuts, len(raw)]
         talk.feed(*[raw[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)])
         outcomes.append((talk.outcome()[0], talk.goaway))
