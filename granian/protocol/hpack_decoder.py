@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from granian.protocol import hpack_huffman
@@ -20,6 +21,11 @@ INTEGER_BYTES_MAX = 4
 TEXTS_MAX = 64
 TEXT_BYTES_MAX = 64
 
+# Runs of indices that are remembered: how many, and how long one may be. A shorter one is decoded as fast.
+RUNS_MAX = 8
+RUN_BYTES_MIN, RUN_BYTES_MAX = 4, 64
+_only_short_indices = re.compile(rb'[\x81-\xfe]+').fullmatch
+
 _STATIC = list(reversed(STATIC_FIELDS))
 _STATIC_COUNT = len(_STATIC)
 
@@ -31,7 +37,7 @@ class HpackError(ValueError):
 class HpackDecoder:
     """The decoding end of one direction of one connection."""
 
-    __slots__ = ('_bytes', '_bytes_max', '_entry_bytes_max', '_limit', '_table', '_texts', 'changes')
+    __slots__ = ('_bytes', '_bytes_max', '_limit', '_runs', '_table', '_texts', 'changes', 'entry_bytes_max')
 
     def __init__(self, table_bytes_max: int = TABLE_BYTES_DEFAULT) -> None:
         # Oldest entry first, newest, then the static table backwards: what has index i is _table[-i].
@@ -39,8 +45,10 @@ class HpackDecoder:
         self._bytes = 0
         self._bytes_max = self._limit = table_bytes_max
         # No entry was ever larger than this.
-        self._entry_bytes_max = 64
+        self.entry_bytes_max = 64
         self._texts: dict[bytes, bytes] = {}
+        # Ends of blocks that are indices alone → their fields, as long as the table stays as it is.
+        self._runs: dict[bytes, Fields] = {}
         # Counts the changes of the table: while it stays the same, a block stands for the same fields.
         self.changes = 0
 
@@ -58,25 +66,37 @@ class HpackDecoder:
                     # RFC 7541 6.1: an index in seven bits.
                     append(table[128 - byte])
                     pos += 1
+                elif byte < 32:
+                    # RFC 7541 6.2.2, 6.2.3: without indexing, and never to be indexed.
+                    pos = self._literal(block, pos, 15, fields)
+                    if end - pos >= RUN_BYTES_MIN:
+                        pos = self._run(block, pos, fields)
                 elif byte >= 64:
                     pos = self._indexed(block, pos, fields) if byte >= 128 else self._added(block, pos, fields)
-                elif byte >= 32:
+                else:
                     if fields:
                         # RFC 7541 4.2
                         raise HpackError('table size update after a field')
                     pos = self._resize(block, pos)
-                else:
-                    # RFC 7541 6.2.2, 6.2.3: without indexing, and never to be indexed.
-                    field, pos = self._literal(block, pos, 15)
-                    append(field)
         except IndexError:
             raise HpackError('no such index, or a block that ends too soon') from None
         return fields
 
-    def may_exceed(self, fields: Fields, block: bytes, list_bytes_max: int) -> bool:
-        """Whether the size of a decoded list could be over a bound; cheaper than to add it up."""
-        # RFC 7541 5.2: the shortest code has five bits.
-        return len(fields) * (self._entry_bytes_max + ENTRY_BYTES_MORE) + 2 * len(block) > list_bytes_max
+    def _run(self, block: bytes, pos: int, fields: Fields) -> int:
+        """Take the rest of a block if it is indices alone, which is what follows the path and was often there before."""
+        rest = block[pos:]
+        run = self._runs.get(rest)
+        if run is None:
+            if not _only_short_indices(rest):
+                return pos
+            table = self._table
+            run = [table[128 - byte] for byte in rest]
+            if len(rest) <= RUN_BYTES_MAX:
+                if len(self._runs) >= RUNS_MAX:
+                    self._runs.clear()
+                self._runs[rest] = run
+        fields += run
+        return len(block)
 
     def _indexed(self, block: bytes, pos: int, fields: Fields) -> int:
         index, pos = _integer(block, pos, 127)
@@ -91,16 +111,17 @@ class HpackDecoder:
 
     def _added(self, block: bytes, pos: int, fields: Fields) -> int:
         """RFC 7541 6.2.1: a field that becomes the newest entry."""
-        field, pos = self._literal(block, pos, 63)
-        fields.append(field)
+        pos = self._literal(block, pos, 63, fields)
+        field = fields[-1]
         size = len(field[0]) + len(field[1]) + ENTRY_BYTES_MORE
-        self.changes += 1
+        self._change()
         # RFC 7541 4.4: room is made first; what is larger than the table empties it and is no entry.
-        self._evict(self._bytes_max - size)
+        if self._bytes + size > self._bytes_max:
+            self._evict(self._bytes_max - size)
         if size <= self._bytes_max:
             self._table.insert(-_STATIC_COUNT, field)
             self._bytes += size
-            self._entry_bytes_max = max(self._entry_bytes_max, size)
+            self.entry_bytes_max = max(self.entry_bytes_max, size)
         return pos
 
     def _resize(self, block: bytes, pos: int) -> int:
@@ -108,10 +129,15 @@ class HpackDecoder:
         size, pos = _integer(block, pos, 31)
         if size > self._limit:
             raise HpackError('table size over SETTINGS_HEADER_TABLE_SIZE')
-        self.changes += 1
+        self._change()
         self._bytes_max = size
         self._evict(size)
         return pos
+
+    def _change(self) -> None:
+        self.changes += 1
+        if self._runs:
+            self._runs.clear()
 
     def _evict(self, bytes_max: int) -> None:
         """RFC 7541 4.3: drop the oldest entries until no more than this is left."""
@@ -123,18 +149,20 @@ class HpackDecoder:
             count += 1
         del self._table[:count]
 
-    def _literal(self, block: bytes, pos: int, prefix: int) -> tuple[Field, int]:
+    def _literal(self, block: bytes, pos: int, prefix: int, fields: Fields) -> int:
         index = block[pos] & prefix
         if index == 0:
             name, pos = self._string(block, pos + 1)
         elif index < prefix:
-            name = self._at(index)[0]
+            # A name, or IndexError.
+            name = self._table[-index][0]
             pos += 1
         else:
             index, pos = _integer(block, pos, prefix)
             name = self._at(index)[0]
         value, pos = self._string(block, pos)
-        return (name, value), pos
+        fields.append((name, value))
+        return pos
 
     def _string(self, block: bytes, pos: int) -> tuple[bytes, int]:
         """RFC 7541 5.2"""
