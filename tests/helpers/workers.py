@@ -61,7 +61,7 @@ class Stage:
         made = Sockets([Wanted(None, 128)])
         wanted = self.settings.workers if workers is None else workers
         made.bound = [Bound(0, ('a', 1), tuple(FakeSocket() for _ in range(sockets or wanted)))]
-        return Generation(number, FakePlan(replace(self.settings, **settings)), made, wanted)
+        return Generation(number, FakePlan(replace(self.settings, **settings)), made, wanted, (None,))
 
     # ── what a pool asks of its owner ────────────────────────────────────────────────────────────────────────────
 

@@ -124,7 +124,7 @@ def test_it_is_where_it_was_configured_else_beside_the_pid_file_else_named_after
 
 def test_a_directory_that_is_not_of_this_user_alone_is_refused(monkeypatch, tmp_path):
     monkeypatch.delenv('XDG_RUNTIME_DIR', raising=False)
-    monkeypatch.setattr('tempfile.tempdir', str(tmp_path))
+    monkeypatch.setenv('TMPDIR', str(tmp_path))
     directory = tmp_path / f'granian-{os.getuid()}'
     directory.mkdir(0o755)
     with pytest.raises(BindError, match='not a directory of this user alone'):
