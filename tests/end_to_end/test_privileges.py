@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import stat
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.certificates import Authority
 from tests.helpers.server import Server, running_server, server_environment
 
 APP = """
@@ -89,6 +91,27 @@ def test_workers_become_another_user_and_the_supervisor_still_reloads(folder):
         server.wait_ended()
     assert not (folder / 'run' / 'pid').exists()
     assert not path.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root may become somebody else')
+def test_a_key_of_roots_alone_serves_workers_of_another_user(folder):
+    keys = folder / 'keys'
+    keys.mkdir(0o700)
+    certificate, key = Authority('root').issue('localhost').write(keys, 'site')
+    key.chmod(0o600)
+    arguments = configured(folder, '127.0.0.1:0', server='user = "nobody"')
+    config = folder / 'granian.toml'
+    tls = f'[listeners.tls]\ncertificate = "{certificate}"\nkey = "{key}"\n[[apps]]'
+    config.write_text(config.read_text().replace('[[apps]]', tls))
+    with running_server(*arguments, cwd=folder) as server:
+        for generation in (1, 2):
+            context = ssl._create_unverified_context()
+            with urllib.request.urlopen(f'https://127.0.0.1:{server.port}/', timeout=20, context=context) as response:
+                assert json.load(response)[0] == [NOBODY] * 3
+            if generation == 1:
+                server.send_signal(signal.SIGHUP)
+                server.wait_for('generation 2 serves')
+        assert 'ERROR' not in server.log
 
 
 def test_a_user_that_is_not_there_is_told_with_its_place(folder):
