@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from granian.certificates import CertificateFault
-from granian.server.tls_credentials import DAY_S, Credentials, Stamp, stamp_of
+from granian.server.tls_credentials import DAY_S, Credentials, Stamp, are_kept_from_us, stamp_of
 from granian.server.tls_handshake import Handshake, HandshakeGate
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ class TlsListener:
         self.service = service
         self.settings = settings
         self.gate = HandshakeGate(settings.handshakes_max)
-        # For handshakes that begin now.
-        self.credentials = Credentials(settings) if credentials is None else self._current(credentials)
-        self._pool: ThreadPoolExecutor | None = None
         # Files that could not be used: seen once, and said.
         self._suspect: Stamp | None = None
         self._refused: Stamp | None = None
+        # For handshakes that begin now.
+        self.credentials = Credentials(settings) if credentials is None else self._current(credentials)
+        self._pool: ThreadPoolExecutor | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._reloading: asyncio.Task[bool] | None = None
         self._warn_at_s = 0.0
@@ -52,12 +52,19 @@ class TlsListener:
 
     def _current(self, given: Credentials) -> Credentials:
         """Those that were loaded before, unless they are out of date by now."""
-        if given.stamp == stamp_of(self.settings):
+        stamp = stamp_of(self.settings)
+        if given.stamp == stamp:
+            return given
+        if are_kept_from_us(self.settings):
+            # The supervisor is another user, and has read them.
+            self._suspect = self._refused = stamp
+            logger.info(
+                'TLS certificates of %s: this worker may not read the files; a reload takes renewed ones', self._where
+            )
             return given
         try:
             return Credentials(self.settings)
         except CertificateFault as exc:
-            # Perhaps this process may not read what the supervisor may.
             logger.error('TLS certificates of %s stay as they were: %s: %s', self._where, exc.key, exc)
             return given
 

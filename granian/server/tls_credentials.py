@@ -72,12 +72,29 @@ class Credentials:
 
 def stamp_of(settings: TlsSettings) -> Stamp:
     """What changes when one of the files does. A file that is not there counts too."""
+    return tuple(map(_stat, _paths(settings)))
+
+
+def are_kept_from_us(settings: TlsSettings) -> bool:
+    """Whether the permissions of one of the files, or of a folder of theirs, do not let this process read it."""
+    return any(map(_is_denied, _paths(settings)))
+
+
+def _paths(settings: TlsSettings) -> list[str]:
     clients = settings.terms.clients
     identities = (settings.identity, *(identity for _, identity in settings.named))
     paths = [path for each in identities for path in (each.certificate, each.key)]
-    if clients is not None:
-        paths += [clients.authorities, *clients.revocations]
-    return tuple(map(_stat, paths))
+    return paths if clients is None else [*paths, clients.authorities, *clients.revocations]
+
+
+def _is_denied(path: str) -> bool:
+    try:
+        os.close(os.open(path, os.O_RDONLY))
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _stat(path: str) -> tuple[int, ...]:
