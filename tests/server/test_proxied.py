@@ -14,6 +14,7 @@ from granian.protocol.proxy_header import V2_MARK
 from granian.server import deadlines
 from granian.server.settings import ProxySettings
 from tests.helpers.serving import answer, one_loop
+from tests.helpers.tls import tls_settings
 from tests.server.test_forwarding import show, told
 
 TRUSTING = ProxySettings(('127.0.0.1', '10.0.0.0/8'), X_FORWARDED, proxy_protocol=True)
@@ -151,3 +152,31 @@ async def test_large_bodies_go_both_ways(serve):
         sending = asyncio.ensure_future(client.post('/', data))
         assert (await client.reply()).body == data
         await sending
+
+
+async def test_tls_stands_behind_the_header(serve, tmp_path):
+    async with serve(show, proxies=TRUSTING, tls=tls_settings(tmp_path)) as server:
+        client = await server.connect(shake=False)
+        await client.raw_send(V2)
+        await client.handshake()
+        for _ in range(2):
+            found = await told(client)
+            assert (found['client'], found['scheme']) == (['203.0.113.7', 4711], 'https')
+
+
+@one_loop
+async def test_tls_before_the_header_is_refused(serve, tmp_path):
+    async with serve(show, proxies=TRUSTING, tls=tls_settings(tmp_path)) as server:
+        with pytest.raises(ConnectionError):
+            await server.connect()
+
+
+@one_loop
+async def test_header_on_a_unix_socket(serve, tmp_path):
+    proxies = ProxySettings(('unix',), X_FORWARDED, proxy_protocol=True)
+    async with serve(show, proxies=proxies, unix_path=tmp_path / 's') as server:
+        client = await server.connect()
+        await client.send(V1)
+        # The client is no Unix peer, so what it claims to forward is its own invention.
+        found = await told(client, 'X-Forwarded-For: 6.6.6.6')
+        assert (found['client'], found['server']) == (['203.0.113.7', 4711], ['192.0.2.1', 443])
