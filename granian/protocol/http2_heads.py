@@ -151,7 +151,9 @@ class HeadReader:
         at = changed[0]
         name = rest[at][0]
         known = self._rest[at - len(rest) :]
-        if len(changed) > 1 or not rules.decides_nothing(name) or model.fields[at - len(rest) :] != known:
+        if len(changed) > 1 or name != known[0][0] or not rules.decides_nothing(name):
+            return -1
+        if model.fields[at - len(rest) :] != known:
             return -1
         self._varying = at
         self._name = name

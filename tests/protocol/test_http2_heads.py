@@ -1,0 +1,118 @@
+"""A head that is recognised is the head that parsing it would give; blocks of responses that are remembered decode to their fields."""
+
+from __future__ import annotations
+
+import random
+
+import hpack
+import pytest
+
+from granian.protocol import http2_rules as rules
+from granian.protocol.contract import Refusal, RequestHead, ResponseDefaults
+from granian.protocol.hpack_encoder import HpackEncoder
+from granian.protocol.http2_heads import BLOCKS_MAX, RESPONSES_MAX, HeadReader, HeadWriter
+from granian.protocol.responses import response_head
+from tests.helpers.http2 import GET, LIMITS, POST
+
+FIELDS = [(b'accept', b'*/*'), (b'user-agent', b'x'), (b'x-request-id', b'1'), (b'accept-language', b'en')]
+CHANGES = [
+    (b'x-request-id', b'2'), (b'x-request-id', b'bad\x01'), (b'x-request-id', b' bad'), (b'X-Request-Id', b'3'), (b'accept', b'text/html'),
+    (b'content-length', b'0'), (b'content-length', b'5'), (b'content-length', b'99999999'), (b'expect', b'100-continue'), (b'expect', b'no'),
+    (b'host', b'a.example'), (b'host', b'b.example'), (b'te', b'trailers'), (b'te', b'gzip'), (b'connection', b'close'),
+    (b'transfer-encoding', b'chunked'), (b'cookie', b'a=1'), (b'cookie', b'b=2'), (b':path', b'/late'), (b'', b''),
+]  # fmt: skip
+PATHS = [b'/', b'/a', b'/a?b=c', b'/%41', b'*', b'', b'http://b.example/', b'/' + b'a' * 2000, b'/a b', b'/\xff', b'/#']
+
+
+def head_of(read, *arguments, **options):
+    """All that a head says, or why there is none."""
+    try:
+        head = read(*arguments, **options)
+    except Refusal as refusal:
+        return refusal.status, refusal.reason
+    names = [name for name in RequestHead.__slots__ if name not in ('kept', 'like')]
+    if head.like is not None:
+        model, field = head.like
+        others = [own for own, of_model in zip(head.fields, model.fields, strict=True) if own != of_model]
+        assert others in ([], [field])
+        assert field in head.fields
+    return {name: getattr(head, name) for name in names}
+
+
+def varied(source):
+    """A list like those before it, with something changed now and then."""
+    fields = [*source.choice([GET, GET, GET, POST, GET[::-1]]), *FIELDS]
+    at = [name for name, _ in fields].index(b':path')
+    if source.random() < 0.7:
+        fields[at] = (b':path', source.choice(PATHS[:4]) if source.random() < 0.8 else source.choice(PATHS))
+    if source.random() < 0.4:
+        fields[source.choice([4, 5, 6, 6, 6, 7])] = source.choice(CHANGES)
+    if source.random() < 0.3:
+        fields.insert(source.randrange(len(fields) + 1), source.choice(CHANGES))
+    if source.random() < 0.1:
+        del fields[source.randrange(len(fields))]
+    return fields
+
+
+@pytest.mark.parametrize('seed', range(40))
+def test_a_recognised_head_is_the_parsed_one(seed):
+    source = random.Random(seed)
+    reader, encoder = HeadReader(LIMITS), hpack.Encoder()
+    learns = source.random() < 0.5
+    for _ in range(60):
+        fields, ended = varied(source), source.random() < 0.7
+        block = encoder.encode(fields) if learns else HpackEncoder().encode(fields)
+        expected = head_of(rules.request_head, list(fields), LIMITS, ended=ended)
+        assert head_of(reader.read, block, ended=ended) == expected
+
+
+def test_the_memory_of_blocks_is_bounded_and_of_one_connection():
+    reader = HeadReader(LIMITS)
+    for number in range(5 * BLOCKS_MAX):
+        reader.read(HpackEncoder().encode([*GET, (b'cookie', b'secret-%d' % number)]), ended=True)
+    assert 0 < len(reader._known) <= BLOCKS_MAX
+    assert not HeadReader(LIMITS)._known
+    long = HpackEncoder().encode([*GET, (b'x', b'\xff' * 600)])
+    reader.read(long, ended=True)
+    assert long not in reader._known
+
+
+def test_a_block_is_forgotten_when_the_table_changes():
+    reader, get = HeadReader(LIMITS), HpackEncoder().encode(GET)
+    newest = get + b'\xbe'
+    reader.read(get + b'\x40\x03x-a\x011', ended=True)
+    for _ in range(2):
+        assert reader.read(newest, ended=True).fields[-1] == (b'x-a', b'1')
+    reader.read(get + b'\x40\x03x-b\x012', ended=True)
+    # The same bytes name another entry now.
+    assert reader.read(newest, ended=True).fields[-1] == (b'x-b', b'2')
+
+
+@pytest.mark.parametrize('seed', range(10))
+def test_remembered_response_blocks_decode_to_their_fields(seed):
+    source = random.Random(seed)
+    defaults = ResponseDefaults(b'granian', b'first')
+    writer, decoder = HeadWriter(defaults), hpack.Decoder()
+    decoder.max_allowed_table_size = 65536
+    heads = [response_head(200, [(b'x-kind', b'%d' % number), (b'X-Long', b'v' * 200)]) for number in range(30)]
+    for number in range(300):
+        if source.random() < 0.03:
+            writer.encoder.resize(source.choice([0, 100, 1000, 4096, 65536]))
+        if source.random() < 0.05:
+            defaults.tell(b'date %d' % number)
+        head, length = source.choice(heads), source.choice([None, 0, 5, number])
+        if source.random() < 0.1:
+            head = response_head(404, [(b'set-cookie', b'secret-%d' % number), (b'date', b'mine')])
+        fields = [tuple(field) for field in decoder.decode(writer.final(head, length), raw=True)]
+        assert sorted(fields) == sorted(rules.response_fields(head, length, defaults))
+
+
+def test_the_memory_of_response_blocks_is_bounded_and_without_secrets():
+    writer = HeadWriter(ResponseDefaults(b'granian', b'first'))
+    for number in range(3 * RESPONSES_MAX):
+        for _ in range(3):
+            writer.final(response_head(200, [(b'x', b'%d' % number)]), 0)
+        writer.final(response_head(200, [(b'set-cookie', b'secret')]), 0)
+    assert len(writer._blocks) <= RESPONSES_MAX
+    assert len(writer._once) <= RESPONSES_MAX
+    assert not [head for head in (*writer._once, *writer._blocks) if (b'set-cookie', b'secret') in head.fields]
