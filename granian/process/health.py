@@ -89,9 +89,14 @@ class Health:
         self._timers.after(child.heard_s + stall_s - self._timers.clock(), lambda: self._check(child, stall_s))
 
     def _check(self, child: Child, stall_s: float) -> None:
-        if not self._pool.holds(child):
+        if child.is_gone or child.phase == 'leaving':
             return
         silent_s = self._timers.clock() - child.heard_s
+        if not self._pool.holds(child):
+            # It serves beside the one whose place it is about to take.
+            child.heard_s = max(child.heard_s, self._timers.clock() - stall_s / 2)
+            self._watch(child, stall_s)
+            return
         if silent_s < stall_s:
             self._watch(child, stall_s)
             return

@@ -1,4 +1,4 @@
-"""Operations under load: `python -m tests.operations reload --count 50`, `replace`, `upgrade`, `kill`, `grow`, `stall`.
+"""Operations under load: `python -m tests.operations reload --count 50`, `replace`, `age`, `stall`, `upgrade`, `kill`, `grow`.
 
 Prints what the clients counted. The exit status is 1 where a request failed that must not fail.
 """
@@ -18,25 +18,23 @@ RUNS = {
     'reload': (runs.reloads, 50),
     'upgrade': (runs.upgrades, 5),
     'replace': (runs.replacements, 20),
+    'age': (runs.ages, 2),
+    'stall': (runs.stalls, 3),
     'kill': (runs.kills, 60),
     'grow': (runs.growth, 1000),
 }
-# Requests in flight in a worker that is killed are lost.
-MAY_FAIL = {'kill'}
+# Requests in flight in a worker that is killed, or hangs, are lost.
+MAY_FAIL = {'kill', 'stall'}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog='python -m tests.operations', description=__doc__)
-    parser.add_argument('run', choices=[*RUNS, 'stall'])
+    parser.add_argument('run', choices=RUNS)
     parser.add_argument('--count', type=int, help='how many of them; for `kill`: seconds')
     parser.add_argument('--loop', default='auto')
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix='granian-operations-') as folder:
         started_s = time.monotonic()
-        if arguments.run == 'stall':
-            asyncio.run(runs.stall(Path(folder), arguments.loop))
-            print('the stalled worker was replaced, and its stacks were told')
-            return 0
         run, count = RUNS[arguments.run]
         count = arguments.count or count
         found = asyncio.run(run(Path(folder), count, arguments.loop))

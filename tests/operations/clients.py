@@ -121,14 +121,13 @@ class Load:
             async with self._connection('http2', self._http_port) as connection:
                 if connection is None:
                     continue
-                client = Http2Client(*connection)
+                client = Http2Client(*connection, self.tally.counts)
                 try:
                     while not self._ending.is_set() and not client.leaving:
                         await asyncio.gather(*[client.get() for _ in range(3)])
                         await self._pause(self._pause_s)
                 except (OSError, EOFError, ValueError) as exc:
                     self.tally.failed('http2', exc)
-                self.tally.counts.update(client.counts)
 
     # ── one request ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -181,8 +180,8 @@ class Load:
 class Http2Client:
     """The least of a client that respects GOAWAY, which the h2 package forgets its streams at."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.counts: Counter[str] = Counter()
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, counts: Counter[str]) -> None:
+        self.counts = counts
         self.leaving = False
         self._broken: Exception | None = None
         self._reader, self._writer = reader, writer
@@ -212,7 +211,8 @@ class Http2Client:
         except (OSError, EOFError, ValueError) as exc:
             self._broken = exc
             for answered in self._waiting.values():
-                answered.set_exception(exc)
+                if not answered.done():
+                    answered.set_exception(exc)
 
     def _take(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         if kind == 4 and not flags & 1:
@@ -226,6 +226,9 @@ class Http2Client:
             raise ValueError(f'stream reset: {payload!r}')
         elif kind == 7:
             self._take_goaway(int.from_bytes(payload[:4], 'big'))
+        if kind == 0 and payload:
+            # Streams are short; the connection's window is filled up again.
+            self._writer.write(_frame(8, 0, 0, len(payload).to_bytes(4, 'big')))
         if kind in {0, 1} and flags & 1:
             self.counts['http2 answered'] += 1
             self._waiting.pop(stream).set_result(None)

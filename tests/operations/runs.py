@@ -94,14 +94,12 @@ async def _gone(pid: int) -> bool:
 
 
 async def replacements(folder: Path, count: int, loop: str = 'auto') -> Tally:
-    """By requests served, memory and stall in turn; a lifetime is a minute at least, and shares all but its timer."""
+    """By requests served, and by memory; a lifetime is a minute at least (`ages`), and a stall loses what it holds (`stalls`)."""
     settings = {
         'workers_max_requests': '3000',
         'workers_max_rss': '"150MiB"',
         'rss_sample_interval': '1',
-        'workers_stall_timeout': '1',
         'respawn_interval': '0.2',
-        'workers_kill_timeout': '3',
     }
     with Project(folder, loop=loop, **settings) as project:
         async with Load(project.http_port, project.https_port) as load:
@@ -122,22 +120,38 @@ async def _more(project: Project, done: int) -> bool:
     return _replaced(project) > done
 
 
-async def stall(folder: Path, loop: str = 'auto') -> Tally:
-    """A worker that hangs: what it holds is lost, and nothing else."""
+async def stalls(folder: Path, count: int, loop: str = 'auto') -> Tally:
+    """Workers that hang: what they hold is lost, and nothing else."""
     settings = {'workers_stall_timeout': '1', 'workers_kill_timeout': '2', 'graceful_timeout': '1'}
     with Project(folder, loop=loop, **settings) as project:
-        before = set(project.worker_pids())
-        hanging = asyncio.create_task(get(project.http_port, '/stall'))
-        await until(lambda: _replaced_one(project, before))
-        assert await get(project.http_port) == '1'
-        await asyncio.wait({hanging}, timeout=20)
-        assert 'time.sleep' in (project.folder / 'main.py').read_text()
-        project.server.wait_for(r'main\.py", line \d+ in app')
-    return Tally()
+        async with Load(project.http_port, project.https_port) as load:
+            for number in range(1, count + 1):
+                await load.reached(BETWEEN)
+                before = set(await _pids(project))
+                hanging = asyncio.create_task(get(project.http_port, '/stall'))
+                await until(lambda before=before: _replaced_one(project, before))
+                project.server.wait_for(r'main\.py", line \d+ in app', count=number)
+                # Which its death ends.
+                await asyncio.wait({hanging}, timeout=20)
+                assert hanging.exception() is not None or hanging.result() == ''
+    return load.tally
+
+
+async def ages(folder: Path, count: int, loop: str = 'auto') -> Tally:
+    """The shortest lifetime there is: a minute for each."""
+    with Project(folder, loop=loop, workers_lifetime='60') as project:
+        async with Load(project.http_port, project.https_port) as load:
+            await until(lambda: _more(project, count - 1), 60 * (count + 1))
+            await load.reached(BETWEEN)
+    return load.tally
+
+
+async def _pids(project: Project) -> list[int]:
+    return await asyncio.get_running_loop().run_in_executor(None, project.worker_pids)
 
 
 async def _replaced_one(project: Project, before: set[int]) -> bool:
-    now = set(project.worker_pids())
+    now = set(await _pids(project))
     return len(now) == len(before) and now != before
 
 
@@ -147,7 +161,7 @@ async def kills(folder: Path, seconds: int, loop: str = 'auto') -> Tally:
         async with Load(project.http_port, project.https_port) as load:
             for _ in range(seconds):
                 await asyncio.sleep(1)
-                pids = await asyncio.get_running_loop().run_in_executor(None, project.worker_pids)
+                pids = await _pids(project)
                 if pids:
                     os.kill(random.choice(pids), signal.SIGKILL)
             await load.reached(BETWEEN)

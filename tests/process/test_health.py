@@ -99,6 +99,20 @@ def test_the_memory_of_a_process_is_found():
 # ── the loop ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_one_that_took_a_place_is_watched_like_the_first():
+    stage = Watched(stall_s=1.0, workers=1, respawn_interval_s=3.5)
+    stage.pass_time(1)
+    stage.serve(stage.newest())
+    second = stage.newest()
+    for _ in range(8):
+        stage.pass_time(0.5)
+        stage.health.on_alive(second)
+    assert stage.pool.members == {0: second}
+    assert stage.replaced() == [0]
+    stage.pass_time(1)
+    assert stage.replaced() == [0, 0]
+
+
 class FakeStacks:
     def __init__(self, text: str) -> None:
         self.text = text
