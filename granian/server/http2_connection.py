@@ -338,13 +338,22 @@ class Http2Connection(Wire):
         if self.blocked or self._transport.is_closing():
             self._check_write_progress()
         elif self._lingering:
-            self._close_transport()
+            self._linger_on()
         else:
             if self.engine.phase == 'head' and not self._leaving:
                 self.engine.refuse(408, 'head too slow')
             else:
                 self._stop_serving()
             self._settle()
+
+    def _linger_on(self) -> None:
+        """A client that is still reading answers with WINDOW_UPDATEs: on a socket that is closed they would cost it the rest."""
+        unsent = unsent_bytes(self._transport)
+        if unsent and unsent != self._unsent:
+            self._unsent = unsent
+            self._arm(LINGER_S)
+        else:
+            self._close_transport()
 
     def drain(self) -> None:
         if self._leaving or self._lingering or self._transport.is_closing():

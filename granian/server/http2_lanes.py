@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger('_granian')
 
+# Of a response that waits, a client takes at least so much within `timeouts.write`: windows that open by a byte now and
+# then hold a response as those do that stay shut.
+LEAST_BYTES = 1024
 _TOO_SLOW = response_head(408, [(b'content-type', b'text/plain; charset=utf-8')])
 
 
@@ -126,7 +129,7 @@ class Lane:
         if not waiting:
             self._awaits_reader = False
             return NEVER
-        if sent != self._sent or connection.blocked:
+        if sent - self._sent >= LEAST_BYTES or connection.blocked:
             # While the transport is blocked, its own deadline runs.
             self._sent, self._sent_at_s = sent, now
         patience_s = self._patience_s(exchange)

@@ -56,6 +56,8 @@ async def app(scope, receive, send):
         pieces = []
         while True:
             message = await receive()
+            if message['type'] == 'http.disconnect':
+                return
             pieces.append(message['body'])
             if not message['more_body']:
                 break

@@ -195,15 +195,37 @@ async def test_a_window_that_stays_shut_is_cut_and_others_go_on(serve, kind):
 @one_loop
 async def test_a_window_that_opens_a_little_now_and_then_is_borne(serve):
     async def app(scope, receive, send):
-        await answer(send, bytes(1000))
+        await answer(send, bytes(10_000))
 
-    async with serve(app, timeouts={'write_s': 0.3}) as server:
+    async with serve(app, timeouts={'write_s': 0.4}) as server:
         peer = await Peer.of(server, values={h2.INITIAL_WINDOW_SIZE: 0}, greedy=False)
         stream = await peer.get()
         for _ in range(10):
             await asyncio.sleep(0.1)
-            await peer.open(100, stream)
-        assert len((await peer.reply(stream)).body) == 1000
+            await peer.open(1000, stream)
+        assert len((await peer.reply(stream)).body) == 10_000
+
+
+@one_loop
+async def test_a_window_that_opens_by_a_byte_now_and_then_is_cut(serve):
+    async def app(scope, receive, send):
+        await answer(send, bytes(10_000))
+
+    async with serve(app, timeouts={'write_s': 0.2}) as server:
+        peer = await Peer.of(server, values={h2.INITIAL_WINDOW_SIZE: 0}, greedy=False)
+        stream = await peer.get()
+        trickle = asyncio.ensure_future(granting(peer, stream))
+        try:
+            async with asyncio_timeout(5):
+                assert (await peer.reply(stream)).code == h2.CANCEL
+        finally:
+            trickle.cancel()
+
+
+async def granting(peer, stream):
+    while True:
+        await peer.open(1, stream)
+        await asyncio.sleep(0.02)
 
 
 @one_loop

@@ -19,7 +19,7 @@ def short_waits(monkeypatch):
     monkeypatch.setattr(deadlines, 'TICK_S', 0.01)
     monkeypatch.setattr(serving, 'DRAIN_IDLE_S', 0.1)
     monkeypatch.setattr(serving, 'CANCEL_S', 0.1)
-    monkeypatch.setattr(wire, 'LINGER_S', 0.05)
+    monkeypatch.setattr(wire, 'LINGER_S', 0.3)
 
 
 class Holding:
@@ -106,8 +106,8 @@ async def test_a_large_response_is_finished(serve):
     async def app(scope, receive, send):
         await answer(send, bytes(3_000_000))
 
-    async with serve(app) as server:
-        peer = await Peer.of(server, receive_buffer_bytes=4096)
+    async with serve(app, graceful_timeout_s=20) as server:
+        peer = await Peer.of(server, receive_buffer_bytes=65536)
         stream = await peer.get()
         await peer.open(2**24, 0, stream)
         await peer.head(stream)
