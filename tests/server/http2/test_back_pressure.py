@@ -8,6 +8,7 @@ import tracemalloc
 
 import pytest
 
+from granian.server import http2_connection
 from tests.helpers import http2_client as h2
 from tests.helpers.http2_client import Answer, Peer
 from tests.helpers.serving import answer, asyncio_timeout, body, one_loop, read_body, start
@@ -136,8 +137,10 @@ async def test_large_responses_share_the_connection(serve):
 
 
 @one_loop
-async def test_a_client_that_only_asks_is_read_no_more(serve):
+async def test_a_client_that_only_asks_is_read_no_more(serve, monkeypatch):
     """Heads and PING answers pile up where the client reads nothing: there is a bound to that."""
+    monkeypatch.setattr(http2_connection, 'UNSENT_BYTES_MAX', 64 * 1024)
+    monkeypatch.setattr(http2_connection, 'NOT_SENT_BYTES_MAX', 16 * 1024)
 
     async def app(scope, receive, send):
         await read_body(receive)
@@ -145,7 +148,7 @@ async def test_a_client_that_only_asks_is_read_no_more(serve):
 
     async with serve(app, http2={'send_buffer_bytes_max': 1024}) as server:
         peer = await Peer.of(server, receive_buffer_bytes=4096)
-        data = b''.join(peer.request(f'/{number}'.ljust(2000, 'x'))[1] for number in range(150))
+        data = b''.join(peer.request(f'/{number}'.ljust(2000, 'x'))[1] for number in range(100))
         sending = asyncio.ensure_future(peer.send(data))
         await server.until(lambda: any(connection._clogged for connection in server.shared.connections))
         (connection,) = server.shared.connections
