@@ -49,7 +49,7 @@ class WebSocketFast:
     """One WebSocket session. See `websocket_contract.WebSocketEngine`."""
 
     __slots__ = (
-        '_at', '_deflater', '_ended', '_events', '_fin', '_inflater', '_inflating', '_kept', '_last', '_left', '_limits', '_mask',
+        '_at', '_deflater', '_ended', '_events', '_fin', '_inflater', '_inflating', '_kept', '_last', '_left', '_limits', '_mask', '_medium_max',
         '_opcode', '_parts', '_small_max', '_told', '_undecoded', 'held', 'output', 'pending', 'phase',
     )  # fmt: skip
 
@@ -64,7 +64,8 @@ class WebSocketFast:
         self._last: Fault | None = None
         # The peer sends no more.
         self._ended = False
-        self._small_max = min(SMALL_BYTES_MAX, limits.frame_bytes_max, limits.message_bytes_max)
+        self._medium_max = min(limits.frame_bytes_max, limits.message_bytes_max)
+        self._small_max = min(SMALL_BYTES_MAX, self._medium_max)
         # Input that waits, from _at on: the start of a frame's head, a cut control frame, or what came while held.
         self._kept = b''
         self._at = 0
@@ -131,16 +132,25 @@ class WebSocketFast:
                 continue
             body = at + 6
             if body <= size and not self._opcode and (data[at] == FIN | TEXT or data[at] == FIN | BINARY):
+                # As most are: a whole message in one frame.
                 length = data[at + 1] - MASKED
                 after = body + length
                 if 0 <= length <= self._small_max and after <= size:
-                    # As most are: a whole message in a small frame. Unmasked here, since a call costs as much again.
+                    # Unmasked here, since a call costs as much again.
                     words = (length + 3) >> 2
                     mask = _from_bytes(data[at + 2 : body] * words, 'little')
                     plain = (_from_bytes(data[body:after], 'little') ^ mask).to_bytes(words << 2, 'little')
                     self._deliver(data[at] & 0x0F, plain[:length] if length & 3 else plain)
                     at = after
                     continue
+                if length == 126:
+                    length = data[at + 2] << 8 | data[at + 3]
+                    body = at + 8
+                    after = body + length
+                    if 126 <= length <= self._medium_max and after <= size:
+                        self._deliver(data[at] & 0x0F, unmasked(data[body:after], data[at + 4 : body]))
+                        at = after
+                        continue
             after = self._take_frame(data, at)
             if after == at:
                 break

@@ -8,7 +8,7 @@ INTEGER_BYTES_MAX = 640
 _BYTES = bytes(range(256))
 _from_bytes = int.from_bytes
 # For each byte of a mask what becomes of all bytes; made when first needed.
-_tables: dict[int, bytes] = {}
+_tables: list[bytes | None] = [None] * 256
 
 
 def unmasked(data: bytes, mask: bytes) -> bytes | bytearray:
@@ -23,11 +23,13 @@ def unmasked(data: bytes, mask: bytes) -> bytes | bytearray:
 
 def _unmasked_in_lanes(data: bytes, mask: bytes) -> bytearray:
     tables = _tables
+    a, b, c, d = mask
     plain = bytearray(data)
-    for lane in range(4):
-        byte = mask[lane]
-        table = tables.get(byte) or _table(byte)
-        plain[lane::4] = plain[lane::4].translate(table)
+    # Written out: a loop takes a fifth more for 1 KiB.
+    plain[::4] = plain[::4].translate(tables[a] or _table(a))
+    plain[1::4] = plain[1::4].translate(tables[b] or _table(b))
+    plain[2::4] = plain[2::4].translate(tables[c] or _table(c))
+    plain[3::4] = plain[3::4].translate(tables[d] or _table(d))
     return plain
 
 
