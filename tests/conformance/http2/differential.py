@@ -275,6 +275,8 @@ def _difference(fast: Talk, other: Talk, piece: bytes) -> str | None:
     for stream in sorted({*first, *second}):
         if first.get(stream) != second.get(stream):
             return f'stream {stream}\n    {first.get(stream)}\n    {second.get(stream)}'
-    if not fast.refusals and fast.engine.streams_open != other.engine.streams_open:
+    # An answer of its own that waits for a window is one more to fast.
+    waits = fast.refusals or any(seen.answered for seen in fast.requests.values())
+    if not waits and fast.engine.streams_open != other.engine.streams_open:
         return f'open {fast.engine.streams_open}, {other.engine.streams_open}'
     return None
