@@ -292,7 +292,10 @@ class Http2H2:
             return
         stream.whole = True
         try:
-            trailers = rules.request_trailers([(bytes(name), bytes(value)) for name, value in fields], self.limits)
+            fields = [(bytes(name), bytes(value)) for name, value in fields]
+            if rules.list_bytes(fields) > self.limits.head_bytes_max:
+                raise rules.head_too_large()
+            trailers = rules.request_trailers(fields, self.limits)
         except Refusal as refusal:
             if refusal.status == 400:
                 self._reset(number, ErrorCodes.PROTOCOL_ERROR)

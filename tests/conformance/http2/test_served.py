@@ -292,9 +292,10 @@ def test_a_body_over_its_bound_is_refused(engine):
     assert not talk.engine.closing
 
 
-def test_trailers_over_their_bound_are_refused(engine):
+@pytest.mark.parametrize('fields', [[(b'x-%d' % number, b'') for number in range(33)], [(b'x', b'a' * 9000)]])
+def test_trailers_over_their_bounds_are_refused(engine, fields):
     talk = Talk(engine, reply=no_reply)
-    talk.feed(talk.headers(1, POST, end=False), talk.headers(1, [(b'x-%d' % number, b'') for number in range(33)]))
+    talk.feed(talk.headers(1, POST, end=False), talk.headers(1, fields))
     assert (talk.responses[1].status, talk.requests[1].answered) == (431, 431)
 
 
