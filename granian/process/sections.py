@@ -179,6 +179,8 @@ def engines(config: Config) -> str:
         parts.append(f'HTTP/1 engine: {config.http1.engine}')
     if spoken != {'1'}:
         parts.append(f'HTTP/2 engine: {config.http2.engine}')
+    if any(app.websockets is not None for app in mounts.apps(config, 1)):
+        parts.append(f'WebSocket engine: {config.websocket.engine}')
     return ', '.join(parts)
 
 

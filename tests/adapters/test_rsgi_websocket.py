@@ -208,12 +208,14 @@ async def test_one_receive_at_a_time(serve_rsgi):
         assert (await first).data == 'x'
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(transport.receive(), 0.01)
+        await transport.send_str('given up')
         await transport.send_str((await transport.receive()).data)
 
     async with serve_rsgi(app) as server:
         peer = await open_session(server)
         assert await peer.message() == 'go on'
         await peer.send('x')
+        assert await peer.message() == 'given up'
         await peer.send('y')
         assert await peer.message() == 'y'
         assert await peer.gone() == (1000, b'')

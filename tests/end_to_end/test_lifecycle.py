@@ -98,7 +98,10 @@ def test_the_log_tells_what_was_started(project):
     pid, port = server.pid, server.port
     assert server.lines[0] == f'[INFO] Starting granian (main PID: {pid})'
     assert server.lines[1] == f'[INFO] Listening at: http://127.0.0.1:{port}'
-    assert re.fullmatch(r'\[INFO\] HTTP/1 engine: fast, HTTP/2 engine: \w+, loop: \w+, workers: 2', server.lines[2])
+    assert re.fullmatch(
+        r'\[INFO\] HTTP/1 engine: fast, HTTP/2 engine: \w+, WebSocket engine: \w+, loop: \w+, workers: 2',
+        server.lines[2],
+    )
     assert sorted(line for line in server.lines if 'Started' in line) == [
         '[INFO] Started worker-1',
         '[INFO] Started worker-2',

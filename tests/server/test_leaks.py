@@ -6,14 +6,29 @@ from collections import Counter
 
 import pytest
 
-from granian.adapters.asgi import _Call
+from granian.adapters.asgi import Call
+from granian.adapters.asgi_websocket import AsgiWebSocket
 from granian.exchange import Exchange
 from granian.protocol.http1_fast import Http1Fast
 from granian.protocol.http1_h11 import Http1H11
+from granian.protocol.websocket_fast import WebSocketFast
 from granian.server.connection import Connection
+from granian.websocket import WebSocketSession
 from tests.helpers.serving import Client, answer, body, one_loop, read_body, start
+from tests.helpers.websocket import echo, open_session
 
-KINDS = (Connection, Exchange, Http1Fast, Http1H11, _Call, asyncio.Task, asyncio.Future)
+KINDS = (
+    Connection,
+    Exchange,
+    Http1Fast,
+    Http1H11,
+    Call,
+    WebSocketSession,
+    WebSocketFast,
+    AsgiWebSocket,
+    asyncio.Task,
+    asyncio.Future,
+)
 
 
 def alive():
@@ -84,8 +99,33 @@ async def test_nothing_is_left_of_clients_that_leave_in_the_middle(serve):
         assert alive() == before
 
 
+@pytest.mark.parametrize('end', ['close', 'reset'])
+async def test_nothing_is_left_of_sessions(serve, end):
+    async with serve(echo) as server:
+        before = None
+        for number in range(60):
+            peer = await open_session(server)
+            await peer.send('x')
+            assert await peer.message() == 'x'
+            if end == 'close':
+                await peer.close(1000)
+                await peer.closed()
+                peer.client.close()
+            else:
+                peer.client.reset()
+            server._clients.clear()
+            if number % 50 == 9:
+                await server.until(lambda: not server.shared.connections and not server.shared.tasks)
+                peer = None
+                before = before or alive()
+        await server.until(lambda: not server.shared.connections and not server.shared.tasks)
+        assert not server.serving.sessions.open
+        peer = None
+        assert alive() == before
+
+
 def living():
-    return Counter(type(thing).__name__ for thing in gc.get_objects() if isinstance(thing, (Exchange, _Call)))
+    return Counter(type(thing).__name__ for thing in gc.get_objects() if isinstance(thing, (Exchange, Call)))
 
 
 @one_loop
