@@ -50,6 +50,7 @@ class Load:
 
     async def __aenter__(self) -> Load:
         clients = [self._kept] * 4 + [self._fresh] * 3 + [self._upload] * 3 + [self._sparse] * 3 + [self._http2] * 2
+        clients += [self._websocket] * 2
         if self._https_port is not None:
             clients += [self._encrypted] * 2
         self._tasks = [asyncio.create_task(client()) for client in clients]
@@ -129,6 +130,41 @@ class Load:
                 except (OSError, EOFError, ValueError) as exc:
                     self.tally.failed('http2', exc)
 
+    async def _websocket(self) -> None:
+        """Echoes; a close with 1012 (service restart) is the server's way to ask for another connection."""
+        while not self._ending.is_set():
+            async with self._connection('websocket', self._http_port) as connection:
+                if connection is None:
+                    continue
+                try:
+                    await self._echo(*connection)
+                except (OSError, EOFError, ValueError, asyncio.TimeoutError) as exc:
+                    self.tally.failed('websocket', exc)
+
+    async def _echo(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(
+            b'GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n'
+            b'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n'
+        )
+        answer = await asyncio.wait_for(reader.readuntil(b'\r\n\r\n'), PATIENCE_S)
+        if not answer.startswith(b'HTTP/1.1 101'):
+            raise ValueError(answer[:200])
+        while not self._ending.is_set():
+            # A text of four characters; a mask of zeros leaves them as they are.
+            writer.write(b'\x81\x84\0\0\0\0echo')
+            opcode, payload = await asyncio.wait_for(_message(reader), PATIENCE_S)
+            if opcode == 8:
+                code = int.from_bytes(payload[:2], 'big')
+                if code != 1012:
+                    raise ValueError(f'closed with {code}')
+                self.tally.counts['websocket to be opened again'] += 1
+                writer.write(b'\x88\x82\0\0\0\0' + payload[:2])
+                return
+            if payload != b'echo':
+                raise ValueError(payload)
+            self.tally.counts['websocket answered'] += 1
+            await self._pause(self._pause_s)
+
     # ── one request ──────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _pause(self, seconds: float) -> None:
@@ -175,6 +211,12 @@ class Load:
             raise ValueError(body)
         self.tally.counts[f'{kind} answered'] += 1
         return b'connection: close' not in answer
+
+
+async def _message(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """Opcode and payload of a short frame."""
+    first, length = await reader.readexactly(2)
+    return first & 0xF, await reader.readexactly(length)
 
 
 class Http2Client:

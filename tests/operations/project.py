@@ -23,6 +23,12 @@ VERSION = {version!r}
 hoard = []
 
 async def app(scope, receive, send):
+    if scope['type'] == 'websocket':
+        await receive()
+        await send({{'type': 'websocket.accept'}})
+        while (message := await receive())['type'] == 'websocket.receive':
+            await send({{'type': 'websocket.send', 'text': message['text']}})
+        return
     body = b''
     if scope['type'] == 'http':
         size, more = 0, scope['method'] == 'POST'
