@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import inspect
 import logging
 import random
 import socket
-import sys
 from typing import TYPE_CHECKING, Any
 
 from granian.errors import FatalError, LifespanError
@@ -276,4 +276,9 @@ def _accept_all(sock: socket.socket) -> list[socket.socket]:
 
 
 def _cleans_up(loop: asyncio.AbstractEventLoop) -> bool:
-    return sys.version_info >= (3, 13) and isinstance(loop, asyncio.BaseEventLoop)
+    """Whether it would remove the file of a Unix socket: asyncio since 3.13, and uvloop there, too."""
+    try:
+        return 'cleanup_socket' in inspect.signature(loop.create_unix_server).parameters
+    except ValueError:
+        # A loop that does not say.
+        return False

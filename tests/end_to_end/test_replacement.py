@@ -117,7 +117,7 @@ def test_an_upgrade_takes_over_sockets_pid_file_and_control(project):
         wait_gone(workers)
         after = supervisor_of(project)
         assert after != before
-        assert get(port) == 'two'
+        wait_until(lambda: get(port) == 'two')
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(20)
             sock.connect(str(project.folder / 'a.sock'))

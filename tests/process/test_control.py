@@ -122,7 +122,9 @@ def test_it_is_where_it_was_configured_else_beside_the_pid_file_else_named_after
     assert path_of(None, None, 'a') != path_of(None, None, 'b')
 
 
-def test_a_directory_that_is_not_of_this_user_alone_is_refused(monkeypatch, tmp_path):
+def test_a_directory_that_is_not_of_this_user_alone_is_refused(monkeypatch, tmp_path_factory):
+    # Short, as the paths of sockets must be.
+    tmp_path = tmp_path_factory.mktemp('t')
     monkeypatch.delenv('XDG_RUNTIME_DIR', raising=False)
     monkeypatch.setenv('TMPDIR', str(tmp_path))
     directory = tmp_path / f'granian-{os.getuid()}'
