@@ -30,8 +30,8 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
     """Whole once the handshake is done: `start`. What the peer sends ends by close_notify, or else is cut (RFC 8446 6.1)."""
 
     __slots__ = (
-        '_backlog', '_backlog_bytes', '_blocked', '_closing', '_connection', '_end_said', '_ended', '_half_closed', '_held_back',
-        '_incoming', '_loop', '_outgoing', '_paused', '_said_blocked', '_tls', '_transport', '_write', 'facts',
+        '_backlog', '_backlog_bytes', '_blocked', '_closing', '_connection', '_end_said', '_ended', '_half_closed', '_has_part', '_held_back',
+        '_incoming', '_loop', '_outgoing', '_paused', '_read', '_receive', '_said_blocked', '_tls', '_transport', '_write', 'facts',
     )  # fmt: skip
 
     def __init__(
@@ -47,7 +47,9 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
         self._incoming, self._outgoing = bios
         self._loop = loop
         self.facts = facts
-        self._write = tls.write
+        self._read, self._write = tls.read, tls.write
+        # A record has arrived in part.
+        self._has_part = True
         # Not encrypted yet: the socket does not take what is.
         self._backlog: deque[memoryview] = deque()
         self._backlog_bytes = 0
@@ -63,6 +65,7 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
     def start(self, connection: asyncio.Protocol) -> None:
         """Stand between the two from now on."""
         self._connection = connection
+        self._receive = connection.data_received
         self._transport.set_protocol(self)
         connection.connection_made(self)
         if self._incoming.pending:
@@ -76,46 +79,53 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
         incoming = self._incoming
         incoming.write(data)
         try:
-            data = self._tls.read(RECORD_BYTES)
+            # What a record holds is less than the record, unless a part of it came before.
+            size = len(data)
+            data = self._read(RECORD_BYTES if self._has_part or size > RECORD_BYTES else size)
         except ssl.SSLWantReadError:
-            data = b''
+            self._has_part = True
+            self._send_own()
+            return
         except ssl.SSLError as exc:
             self._fail(exc)
             return
+        self._has_part = False
+        if not data:
+            self._end()
+        elif incoming.pending:
+            self._read_on(data)
         else:
-            # b'': close_notify.
-            self._ended = not data
-        if incoming.pending and not self._ended:
-            data = self._read_on(data)
-        if data:
-            self._connection.data_received(data)
-        if self._outgoing.pending:
-            self._send_own()
-        if self._ended and not self._closing:
-            self._tell_end()
+            self._receive(data)
 
-    def _read_on(self, first: bytes) -> bytes:
+    def _read_on(self, first: bytes) -> None:
         """All the other records that have arrived: so that one read is one call, and one write."""
         pieces = [first]
         try:
-            while self._incoming.pending and not self._ended:
-                data = self._tls.read(RECORD_BYTES)
-                self._ended = not data
-                pieces.append(data)
+            while self._incoming.pending and pieces[-1]:
+                pieces.append(self._read(RECORD_BYTES))
         except ssl.SSLWantReadError:
-            pass
+            self._has_part = True
         except ssl.SSLError as exc:
             self._fail(exc)
-            return b''
-        return b''.join(pieces)
+            return
+        self._receive(b''.join(pieces))
+        self._send_own()
+        if not pieces[-1]:
+            self._end()
 
-    def _tell_end(self) -> None:
-        """The peer has said that it sends no more; it may still read."""
-        if not self._connection.eof_received():
+    def _end(self) -> None:
+        """close_notify: the peer sends no more; it may still read."""
+        self._ended = True
+        if not (self._closing or self._connection.eof_received()):
             self.close()
 
     def _send_own(self) -> None:
-        """What TLS answers by itself. A peer that asks and never reads is not read either."""
+        """What TLS answers by itself, if that cannot wait (RFC 8446 4.6.3: an update of keys can, for what is sent next).
+
+        A peer that asks and never reads is not read either.
+        """
+        if not self._outgoing.pending:
+            return
         self._transport.write(self._outgoing.read())
         if self._blocked and not (self._paused or self._held_back):
             self._held_back = True
@@ -124,8 +134,7 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
     def _fail(self, exc: ssl.SSLError) -> None:
         """The peer broke the protocol, or answered our end by its own."""
         if isinstance(exc, ssl.SSLZeroReturnError):
-            self._ended = True
-            self._tell_end()
+            self._end()
             return
         logger.debug('TLS connection with %s failed: %s', self._transport.get_extra_info('peername'), in_words(exc))
         alert = self._outgoing.read()
@@ -165,10 +174,12 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
         self._work_off()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._closing = True
+        self._closing = self._blocked = True
         self._backlog.clear()
         self._backlog_bytes = 0
         self._connection.connection_lost(exc)
+        # They hold each other: nobody should have to look for them.
+        del self._connection, self._receive
 
     # ── the connection's calls ───────────────────────────────────────────────────────────────────────────────────
 
@@ -314,3 +325,4 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         assert isinstance(protocol, asyncio.Protocol)
         self._connection = protocol
+        self._receive = protocol.data_received

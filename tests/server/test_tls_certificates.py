@@ -10,10 +10,11 @@ import pytest
 
 from granian.certificates import CertificateFault
 from granian.server.tls_credentials import Credentials
+from granian.server.tls_handshake import Handshake
 from granian.tls_terms import ClientTrust, Identity
-from tests.helpers.certificates import CLIENT, DAY, Authority, now, rsa_key
+from tests.helpers.certificates import CLIENT, DAY, Authority, now
 from tests.helpers.serving import echo, one_loop
-from tests.helpers.tls import authority, site, tls_settings
+from tests.helpers.tls import TlsPeer, authority, site, tls_settings
 
 NOT_LOOKING = {'reload_s': 3600.0}
 
@@ -189,15 +190,23 @@ async def test_revocation_counts_for_those_that_come_back_too(encrypted, tmp_pat
 
 
 async def test_handshake_that_began_before_a_replacement_goes_on(encrypted, tmp_path):
-    async with encrypted({'issued': authority().issue(key=rsa_key()), **NOT_LOOKING}) as server:
+    async with encrypted(NOT_LOOKING) as server:
         client = await server.connect(shake=False)
-        shaking = asyncio.ensure_future(client.handshake())
-        await server.until(lambda: any(each.working for each in server.shared.connections if hasattr(each, 'working')))
+        client.peer = TlsPeer(authority().client_context())
+        hello = client.peer.hello()
+        await client.raw_send(hello[:100])
+        await server.until(
+            lambda: any(isinstance(each, Handshake) and each._heard_of for each in server.shared.connections)
+        )
         replace(authority().issue(), tmp_path)
         assert await server.serving.reload_certificates()
-        await shaking
+        await client.raw_send(hello[100:])
+        await client.feed()
+        client.peer.tls.do_handshake()
+        await client.flush()
         await client.get()
         assert (await client.reply()).status == 200
+        assert int(client.peer.tls.getpeercert()['serialNumber'], 16) == site().certificate.serial_number
 
 
 @one_loop
