@@ -67,7 +67,8 @@ class AsgiWebSocket:
         scope['type'] = 'websocket'
         scope['scheme'] = SCHEMES.get(scope['scheme'], scope['scheme'])
         scope['subprotocols'] = self._session.opening.subprotocols.copy()
-        scope['extensions'] = EXTENSIONS
+        tls = self._exchange.info.tls
+        scope['extensions'] = EXTENSIONS if tls is None else {**EXTENSIONS, 'tls': tls.asgi}
         return scope
 
     def _log_failure(self, exc: BaseException) -> None:
