@@ -261,7 +261,9 @@ def disagreement(seed: int) -> str | None:
 
 
 def _difference(fast: Talk, other: Talk, piece: bytes) -> str | None:
-    if fast.engine.closing != other.engine.closing:
+    # An answer of its own that waits for a window is one more stream to fast.
+    waits = fast.refusals or any(seen.answered for seen in fast.requests.values())
+    if fast.engine.closing != other.engine.closing and not (waits and other.goaway is None):
         return (
             None
             if explained(fast, other, piece)
@@ -275,8 +277,6 @@ def _difference(fast: Talk, other: Talk, piece: bytes) -> str | None:
     for stream in sorted({*first, *second}):
         if first.get(stream) != second.get(stream):
             return f'stream {stream}\n    {first.get(stream)}\n    {second.get(stream)}'
-    # An answer of its own that waits for a window is one more to fast.
-    waits = fast.refusals or any(seen.answered for seen in fast.requests.values())
     if not waits and fast.engine.streams_open != other.engine.streams_open:
         return f'open {fast.engine.streams_open}, {other.engine.streams_open}'
     return None

@@ -62,7 +62,8 @@ def check_decoder(count: int, seed: int) -> int:
     done = 0
     while done < count:
         for size in (generator.size(), generator.size()):
-            if size is not None:
+            # hpack forgets to tell of a size that it is set to twice.
+            if size not in (None, theirs.header_table_size):
                 theirs.header_table_size = size
         fields = generator.fields()
         sensitive = [(*field, generator.random.random() < 0.1) for field in fields]
