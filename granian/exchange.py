@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from granian.protocol.responses import ResponseHead
 
 _FAILURE = response_head(500, [])
+_CUT_OFF = response_head(400, [(b'content-type', b'text/plain; charset=utf-8'), (b'connection', b'close')])
 _TOO_LARGE = response_head(413, [(b'content-type', b'text/plain; charset=utf-8'), (b'connection', b'close')])
 
 
@@ -343,11 +344,17 @@ class Exchange:
         self.carrier.made_room()
 
     def fail(self) -> None:
-        """The application failed: 500 if nothing was sent yet, else cut the response so that the client can tell."""
+        """The application failed: 500 if nothing was sent yet, else cut the response so that the client can tell.
+
+        400 where the request's body was never whole.
+        """
         if self.done or self.lost:
             return
         if self.started:
             self.abort()
+        elif self.gone and not self.body_ended:
+            # The client has cut its own request off, and may still read.
+            self.respond(_CUT_OFF, b'body cut off\n')
         else:
             self.respond(_FAILURE, b'Internal server error')
 

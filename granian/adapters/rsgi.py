@@ -281,8 +281,8 @@ async def _read(exchange: Exchange) -> bytes:
 
 
 def _fail(exchange: Exchange) -> None:
-    """An empty 500 if nothing was sent yet, else cut the response so that the client can tell."""
-    if exchange.done or exchange.lost or exchange.started:
+    """As `Exchange.fail`, with an empty 500."""
+    if exchange.done or exchange.lost or exchange.started or (exchange.gone and not exchange.body_ended):
         exchange.fail()
     else:
         exchange.respond(_FAILURE, b'')

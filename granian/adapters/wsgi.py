@@ -13,6 +13,7 @@ from granian.adapters.wsgi_environ import Environs
 from granian.adapters.wsgi_input import streamed
 from granian.adapters.wsgi_spool import whole_body
 from granian.errors import ClientDisconnected
+from granian.protocol.contract import CHUNKED
 from granian.protocol.responses import response_head
 
 if TYPE_CHECKING:
@@ -106,4 +107,13 @@ class WsgiAdapter:
         if environ is None:
             self.threads.post(respond, exchange, _NOT_FOUND, b'Not found')
         else:
+            if body is not None and exchange.head.content_length == CHUNKED:
+                _state_length(environ, body)
             call.run(self.application, environ)
+
+
+def _state_length(environ: dict[str, Any], body: BinaryIO) -> None:
+    """RFC 3875 4.1.2: the length is that without transfer codings, and here it is known."""
+    environ['CONTENT_LENGTH'] = str(body.seek(0, io.SEEK_END))
+    body.seek(0)
+    environ.pop('HTTP_TRANSFER_ENCODING', None)

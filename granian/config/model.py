@@ -148,6 +148,15 @@ class Limits(Section):
         Size | None,
         Field(le=SIZE_MAX, description='Body of one request. Over it: 413. Without it: no bound.', examples=['100MiB']),
     ] = None
+    body_rate: Annotated[
+        Size,
+        Field(
+            le=SIZE_MAX,
+            description='Bytes a second that a request body has to come with on average, beyond `timeouts.body_read`. Slower: '
+            '408. 0: no such bound. Time in which the application leaves it unread does not count.',
+            examples=['2KiB'],
+        ),
+    ] = 500
     discard: Annotated[
         Size,
         Field(

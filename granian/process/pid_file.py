@@ -11,6 +11,9 @@ from granian.errors import PidFileError
 if TYPE_CHECKING:
     from pathlib import Path
 
+# What is no plain file may wait for somebody at its other end.
+_AT_ONCE = getattr(os, 'O_NONBLOCK', 0)
+
 
 class PidFile:
     """Our process id is in the file until `close`; it is removed then if that is still so."""
@@ -59,7 +62,7 @@ def _claim(path: Path, owner: int, predecessor: int | None) -> None:
 
 def _write(path: Path, text: bytes) -> None:
     # Not emptied first: whoever reads it meanwhile, while it changes hands, finds a process id.
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | _AT_ONCE, 0o666)
     try:
         os.write(fd, text)
         os.ftruncate(fd, len(text))
@@ -67,9 +70,18 @@ def _write(path: Path, text: bytes) -> None:
         os.close(fd)
 
 
+def _first_bytes(path: Path) -> bytes:
+    # What is no plain file may have no end.
+    fd = os.open(path, os.O_RDONLY | _AT_ONCE)
+    try:
+        return os.read(fd, 64)
+    finally:
+        os.close(fd)
+
+
 def _read(path: Path) -> int | None:
     try:
-        text = path.read_text('ascii').strip()
+        text = _first_bytes(path).decode('ascii').strip()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as exc:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -244,6 +245,7 @@ def serving(config: Config, bound: Sequence[Bound]) -> ServingSettings:
             body_read_s=config.timeouts.body_read,
             keep_alive_s=config.timeouts.keep_alive,
             write_s=config.timeouts.write,
+            body_byte_s=1 / config.limits.body_rate if config.limits.body_rate else math.inf,
         ),
         exchanges_max=exchanges_max(config),
         graceful_timeout_s=server.graceful_timeout,

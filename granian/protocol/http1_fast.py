@@ -16,6 +16,7 @@ from granian.protocol.responses import (
     refusal_response,
     status_line,
     trailer_fields,
+    whole_length,
 )
 
 if TYPE_CHECKING:
@@ -310,15 +311,7 @@ class Http1Fast:
 
     def _respond_in_parts(self, stream: int, response: ResponseHead, body: bytes) -> None:
         self._check_owed(ALL, stream)
-        length = response.length
-        if response.bodiless or self._head.method == 'HEAD':
-            # RFC 9110 8.6: the length HEAD states is the one GET would; without a body to measure it is left out.
-            length = length if length is not None or not body else len(body)
-        elif length is None:
-            length = len(body)
-        elif length != len(body):
-            raise InvalidResponse(f'content-length {length} with a body of {len(body)} bytes')
-        self._start(response, length)
+        self._start(response, whole_length(response, body, to_head=self._head.method == 'HEAD'))
         if body and not self._silent:
             self.output.append(body)
         self._finish()

@@ -21,6 +21,7 @@ from granian.protocol.responses import (
     refusal_response,
     trailer_fields,
     usual_reason,
+    whole_length,
 )
 from granian.protocol.strict import ChunkGate
 
@@ -296,15 +297,7 @@ class Http1H11:
 
     def respond(self, stream: int, response: ResponseHead, body: bytes) -> None:
         self._check(self._owes_all, stream, 'response already started')
-        length = response.length
-        if response.bodiless or self._head.method == 'HEAD':
-            # RFC 9110 8.6: the length HEAD states is the one GET would; without a body to measure it is left out.
-            length = length if length is not None or not body else len(body)
-        elif length is None:
-            length = len(body)
-        elif length != len(body):
-            raise InvalidResponse(f'content-length {length} with a body of {len(body)} bytes')
-        self._start(response, length)
+        self._start(response, whole_length(response, body, to_head=self._head.method == 'HEAD'))
         self.write(stream, body)
         self.finish(stream)
 

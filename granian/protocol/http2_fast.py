@@ -20,7 +20,7 @@ from granian.protocol.http2_frames import (
 from granian.protocol.http2_receiver import Http2Receiver
 from granian.protocol.http2_settings import read_settings
 from granian.protocol.http2_streams import ALL, NOTHING, REST, Stream
-from granian.protocol.responses import is_length_free
+from granian.protocol.responses import is_length_free, whole_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -83,15 +83,10 @@ class Http2Fast(Http2Receiver):
 
     def _respond_in_parts(self, stream: int, response: ResponseHead, body: bytes) -> None:
         found = self._owing(stream, ALL)
-        length = response.length
-        if response.bodiless or found.head.method == 'HEAD':
-            # RFC 9110 8.6: the length HEAD states is the one GET would; without a body to measure it is left out.
-            length = length if length is not None or not body else len(body)
+        to_head = found.head.method == 'HEAD'
+        length = whole_length(response, body, to_head=to_head)
+        if response.bodiless or to_head:
             body = b''
-        elif length is None:
-            length = len(body)
-        elif length != len(body):
-            raise InvalidResponse(f'content-length {length} with a body of {len(body)} bytes')
         found.owed = NOTHING
         if not found.window and self._outlet.takes(len(body)):
             self._outlet.whole(found.id, self._final_block(found, response, length), body)

@@ -34,7 +34,7 @@ from granian.protocol.http2_gate import FrameGate
 from granian.protocol.http2_inlet import ADAPTIVE_BYTES_MAX
 from granian.protocol.http2_sending import Sending
 from granian.protocol.limits import HTTP2_WINDOW_BYTES_LEAST
-from granian.protocol.responses import SECRET_FIELDS
+from granian.protocol.responses import SECRET_FIELDS, whole_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -422,16 +422,9 @@ class Http2H2:
 
     def respond(self, stream: int, response: ResponseHead, body: bytes) -> None:
         known = self._known(stream, ALL, 'response already started')
-        length = response.length
-        silent = response.bodiless or known.head.method == 'HEAD'
-        if silent:
-            # RFC 9110 8.6: the length HEAD states is the one GET would; without a body to measure it is left out.
-            length = length if length is not None or not body else len(body)
-        elif length is None:
-            length = len(body)
-        elif length != len(body):
-            raise InvalidResponse(f'content-length {length} with a body of {len(body)} bytes')
-        ended = silent or not body
+        to_head = known.head.method == 'HEAD'
+        length = whole_length(response, body, to_head=to_head)
+        ended = to_head or response.bodiless or not body
         self._send_head(stream, response, length, ended=ended)
         if ended:
             self._answered(stream, known)

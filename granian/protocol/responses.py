@@ -140,6 +140,20 @@ def is_bodiless(status: int) -> bool:
     return status < 200 or status in (204, 205, 304)
 
 
+def whole_length(response: ResponseHead, body: bytes, *, to_head: bool) -> int | None:
+    """The Content-Length of a response that is whole; None: it states none. Raises InvalidResponse."""
+    declared, size = response.length, len(body)
+    # RFC 9110 8.6: in a 304 it would be that of the 200, and only the application knows that.
+    if response.bodiless:
+        return declared
+    if to_head:
+        # The length HEAD states is the one GET would; without a body to measure it is left out.
+        return declared if declared is not None or not size else size
+    if declared is not None and declared != size:
+        raise InvalidResponse(f'content-length {declared} with a body of {size} bytes')
+    return size
+
+
 def is_length_free(status: int) -> bool:
     """Whether Content-Length must not be sent (RFC 9110 8.6)."""
     return status < 200 or status == 204

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from granian.exchange import Exchange
 from granian.server.deadlines import NEVER
-from granian.server.passage import AVAILABLE, Passage, unsent_bytes
+from granian.server.passage import AVAILABLE, Passage, is_reset, unsent_bytes
 from granian.server.tasks import start_now
 from granian.server.wire import LINGER_S, Wire
 
@@ -23,12 +23,14 @@ logger = logging.getLogger('_granian')
 
 # Pieces of pipelined answers that are written at once where the listener joins them.
 JOIN_PIECES_MAX = 64
+# While nothing is read: how often it is looked whether the client is still there.
+LOOK_S = 5.0
 
 
 class Connection(Wire):
     """Moves bytes between a transport and an engine, exchanges to the application, and time to both."""
 
-    __slots__ = ('_exchange', '_held', '_inside', '_phase', '_postponed', '_terms')
+    __slots__ = ('_body_due_s', '_exchange', '_has_place', '_held', '_inside', '_phase', '_postponed', '_terms')
 
     def __init__(self, service: Service) -> None:
         super().__init__(service)
@@ -39,8 +41,12 @@ class Connection(Wire):
         # Bytes read while the worker had no room for another exchange.
         self._held = b''
         self._inside = self._postponed = False
+        # Whether the exchange in progress takes one of the worker's places.
+        self._has_place = False
         # The engine's phase when it was last looked at.
         self._phase = 'idle'
+        # While a body comes: when it is too late for the next byte, however small the pieces; 0: this has not begun.
+        self._body_due_s = 0.0
 
     # ── the transport's calls ────────────────────────────────────────────────────────────────────────────────────
 
@@ -66,6 +72,8 @@ class Connection(Wire):
         if self._lingering:
             return False
         self.engine.receive_eof()
+        # Its answer is on its way if the client still reads; if it has left, nobody need wait for that.
+        self._leave_place()
         self._settle()
         return not self._transport.is_closing()
 
@@ -104,7 +112,9 @@ class Connection(Wire):
             return
         self._exchange = exchange = Exchange(self, self.engine, stream, head, body, body_ended=ended)
         service.gate.busy += 1
+        self._has_place = True
         self._phase = 'busy'
+        self._body_due_s = 0.0
         if service.access_log is not None:
             exchange.started_at_s = perf_counter()
         if service.draining:
@@ -159,6 +169,8 @@ class Connection(Wire):
 
     def on_body(self, stream: int, data: bytes) -> None:
         if self._exchange is not None:
+            if self._body_due_s:
+                self._body_due_s += len(data) * self.service.timeouts.body_byte_s
             self._exchange.tell_body(data)
 
     def on_body_end(self, stream: int, trailers: Fields) -> None:
@@ -201,8 +213,8 @@ class Connection(Wire):
             self._settle()
 
     def upgraded(self, exchange: Exchange) -> None:
-        # Its place is free for others: it mostly waits.
-        self.service.gate.left()
+        # It mostly waits.
+        self._leave_place()
         if self.service.access_log is not None:
             self._log_access(exchange)
         if not self._inside:
@@ -214,16 +226,22 @@ class Connection(Wire):
         service = self.service
         self._exchange = None
         self._terms = exchange.terms
-        if exchange.successor is None:
+        if self._has_place:
+            self._has_place = False
             service.gate.left()
-            if service.access_log is not None:
-                self._log_access(exchange)
+        if exchange.successor is None and service.access_log is not None:
+            self._log_access(exchange)
         if not self._inside:
             if self.engine.pending:
                 self._later(self._resume)
             self._settle()
         elif not service.pipeline_flush or len(self.engine.output) > JOIN_PIECES_MAX:
             self._write_output()
+
+    def _leave_place(self) -> None:
+        if self._has_place:
+            self._has_place = False
+            self.service.gate.left()
 
     # ── input and output ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -271,21 +289,42 @@ class Connection(Wire):
         timeouts = self.service.timeouts
         if phase == 'idle' and not self._paused:
             self._arm(self.service.drain_idle_s if self.service.draining else timeouts.keep_alive_s)
-        elif phase == 'busy' or self._paused or (self._exchange is not None and self._exchange.holds_up_body):
+        elif self._paused:
+            self._body_due_s = 0.0
+            # What the client has sent hides that it has left.
+            self._arm(LOOK_S)
+        elif phase == 'busy' or (self._exchange is not None and self._exchange.holds_up_body):
+            self._body_due_s = 0.0
             self.deadline = NEVER
         elif phase == 'body':
-            terms = self._current_terms()
-            self._arm(timeouts.body_read_s if terms is None or terms.body_read_s is None else terms.body_read_s)
+            self._time_body()
         elif self._phase != 'head':
             # Once for the whole head, however many pieces it comes in.
             self._arm(timeouts.head_s)
         self._phase = phase
+
+    def _time_body(self) -> None:
+        terms = self._current_terms()
+        timeouts = self.service.timeouts
+        body_read_s = timeouts.body_read_s if terms is None or terms.body_read_s is None else terms.body_read_s
+        now = self.service.wheel.now
+        if not self._body_due_s:
+            self._body_due_s = now + body_read_s
+        self._arm(min(body_read_s, self._body_due_s - now))
+
+    def _look_for_peer(self) -> None:
+        if is_reset(self._transport):
+            self._transport.abort()
+        else:
+            self._arm(LOOK_S)
 
     def expired(self) -> None:
         """The deadline has passed: of what is being waited for."""
         transport = self._transport
         if self.blocked or transport.is_closing():
             self._check_write_progress()
+        elif self._paused and not self._lingering:
+            self._look_for_peer()
         elif self._lingering or self.engine.phase == 'idle':
             self._close_transport()
         else:

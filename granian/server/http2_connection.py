@@ -179,7 +179,7 @@ class Http2Connection(Wire):
     def on_body(self, stream: int, data: bytes) -> None:
         exchange = self._exchanges.get(stream)
         if exchange is not None:
-            cast('Lane', exchange.carrier).got_body()
+            cast('Lane', exchange.carrier).got_body(len(data))
             exchange.tell_body(data)
 
     def on_body_end(self, stream: int, trailers: Fields) -> None:

@@ -25,7 +25,7 @@ class Lane:
     """The carrier of one exchange. Its deadline: for the next piece of the request, and for the client to take some more."""
 
     __slots__ = (
-        '_awaits_reader', '_body_at_s', '_connection', '_sent', '_sent_at_s', '_write_s', 'check_at', 'deadline', 'info',
+        '_awaits_reader', '_body_at_s', '_body_due_s', '_connection', '_sent', '_sent_at_s', '_write_s', 'check_at', 'deadline', 'info',
         'loop', 'stream',
     )  # fmt: skip
 
@@ -72,11 +72,15 @@ class Lane:
 
     def await_body(self) -> None:
         """More of the request is to come from now on."""
-        self.got_body()
-        self._look_at(self._body_at_s + self._body_read_s(self._connection.exchange_of(self)))
-
-    def got_body(self) -> None:
         self._body_at_s = self._connection.service.wheel.now
+        self._body_due_s = self._body_at_s + self._body_read_s(self._connection.exchange_of(self))
+        self._look_at(self._body_due_s)
+
+    def got_body(self, count: int) -> None:
+        service = self._connection.service
+        self._body_at_s = service.wheel.now
+        # However small the pieces, they have to come at some rate.
+        self._body_due_s += count * service.timeouts.body_byte_s
 
     def await_reader(self) -> None:
         """Some of the response may wait for the client."""
@@ -114,9 +118,11 @@ class Lane:
         now = connection.service.wheel.now
         if connection.holds_bodies:
             # It may not be the client who is slow.
-            return now + body_read_s
-        if now < self._body_at_s + body_read_s:
-            return self._body_at_s + body_read_s
+            self._body_due_s = now + body_read_s
+            return self._body_due_s
+        due_s = min(self._body_at_s + body_read_s, self._body_due_s)
+        if now < due_s:
+            return due_s
         logger.debug('Request cut off: body too slow')
         exchange.give_up(_TOO_SLOW, b'body too slow\n')
         return NEVER

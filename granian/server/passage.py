@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import struct
 import sys
 from typing import TYPE_CHECKING
@@ -36,7 +37,23 @@ if sys.platform == 'linux':
             queued = 0
         return transport.get_write_buffer_size() + int(queued)
 
+    _poll = select.poll
+
+    def is_reset(transport: asyncio.BaseTransport) -> bool:
+        """Whether the peer has reset the connection; to be seen even while nothing is read."""
+        sock = transport.get_extra_info('socket')
+        if sock is None or sock.fileno() < 0:
+            return False
+        poller = _poll()
+        # POLLERR and POLLHUP are told unasked.
+        poller.register(sock.fileno(), 0)
+        return bool(poller.poll(0))
+
 else:
+
+    def is_reset(transport: asyncio.BaseTransport) -> bool:  # noqa: ARG001
+        """It shows when something is read."""
+        return False
 
     def unsent_bytes(transport: asyncio.WriteTransport) -> int:
         """What the transport holds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -24,6 +25,8 @@ class Timeouts:
     body_read_s: float
     keep_alive_s: float
     write_s: float
+    # What each byte of a body adds to the time it may take in all, which begins with body_read_s; infinite: no such bound.
+    body_byte_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -268,3 +268,20 @@ async def test_work_after_the_response_holds_up_neither_client_nor_connection(se
         async with asyncio_timeout(5):
             while not ended:
                 await asyncio.sleep(0)
+
+
+@one_loop
+async def test_an_application_that_fails_on_a_body_cut_off_is_answered_400(serve):
+    """It was the client's fault, and it may still read."""
+
+    async def app(scope, receive, send):
+        while (message := await receive())['type'] != 'http.disconnect':
+            pass
+        raise ValueError(message)
+
+    async with serve(app) as server:
+        client = await server.connect()
+        await client.get('/cut', 'Content-Length: 6', method='POST')
+        await client.send(b'abc')
+        client.half_close()
+        assert (await client.reply()).status == 400

@@ -182,3 +182,18 @@ async def test_nothing_is_left_of_2000_requests(serve_rsgi, tmp_path, caplog):
         before = alive()
         await ask(client, 2000)
         assert alive() == before
+
+
+@one_loop
+async def test_an_application_that_fails_on_a_body_cut_off_is_answered_400(serve_rsgi):
+    """It was the client's fault, and it may still read."""
+
+    async def cut(protocol):
+        await protocol()
+
+    async with serve_rsgi(by_path(cut=cut)) as server:
+        client = await server.connect()
+        await client.get('/cut', 'Content-Length: 6', method='POST')
+        await client.send(b'abc')
+        client.half_close()
+        assert (await client.reply()).status == 400

@@ -113,6 +113,23 @@ async def test_fields_become_keys(serve_wsgi):
     assert 'CONTENT_LENGTH' not in environ
 
 
+async def test_a_chunked_body_has_the_length_it_came_to(serve_wsgi):
+    seen = []
+
+    def app(environ, start_response):
+        seen.append((environ.get('CONTENT_LENGTH'), 'HTTP_TRANSFER_ENCODING' in environ, environ['wsgi.input'].read()))
+        start_response('204 No Content', [])
+        return []
+
+    async with serve_wsgi(app) as server:
+        for body in (b'12345', b'x' * 300_000):
+            client = await server.connect()
+            await client.get('/', 'Transfer-Encoding: chunked', method='POST')
+            await client.send(b'%x\r\n%b\r\n0\r\n\r\n' % (len(body), body))
+            assert (await client.reply()).status == 204
+    assert seen == [('5', False, b'12345'), ('300000', False, b'x' * 300_000)]
+
+
 async def test_the_length_is_told_once(serve_wsgi):
     environs = []
     async with serve_wsgi(keeping(environs)) as server:

@@ -57,6 +57,7 @@ def only(talk):
         (GET, 204, [], b'abc', 'none', None),
         (GET, 204, LENGTH_3, b'', 'none', None),
         (GET, 304, [], b'', 'none', None),
+        (GET, 304, [], b'abc', 'none', None),
         (GET, 304, LENGTH_3, b'', 'none', b'3'),
         (OLD, 200, [], b'abc', 'length', b'3'),
         (OLD_KEPT, 200, [], b'abc', 'length', b'3'),

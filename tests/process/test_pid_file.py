@@ -59,6 +59,16 @@ def test_a_file_that_is_no_pid_file_is_refused_and_kept(path, content):
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize('kind', ['endless', 'fifo'])
+def test_what_is_no_plain_file_is_refused_at_once(path, kind):
+    if kind == 'fifo':
+        os.mkfifo(path)
+    else:
+        path.symlink_to('/dev/zero')
+    with pytest.raises(PidFileError, match=r'^The PID file '), held(path):
+        pass
+
+
 def test_a_place_that_cannot_be_written_is_told(tmp_path):
     with (
         pytest.raises(PidFileError, match='cannot be written: no such file or directory'),

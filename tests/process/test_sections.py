@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import pickle
 import subprocess
 import sys
@@ -63,7 +64,8 @@ def test_every_http1_and_limits_key_reaches_its_bound():
 def test_timeouts_are_seconds_by_phase():
     made = config(http1={'header_read_timeout': 3}, timeouts={'body_read': 4, 'keep_alive': 5, 'write': 6})
     timeouts = sections.serving(made, BOUND).timeouts
-    assert dataclasses.astuple(timeouts) == (3.0, 4.0, 5.0, 6.0)
+    assert dataclasses.astuple(timeouts) == (3.0, 4.0, 5.0, 6.0, 1 / 500)
+    assert sections.serving(config(limits={'body_rate': 0}), BOUND).timeouts.body_byte_s == math.inf
 
 
 def test_each_bound_address_has_the_settings_of_its_listener():

@@ -116,6 +116,60 @@ async def test_a_body_that_goes_on_is_waited_for(serve):
         assert (await client.reply()).body == b'x' * 10
 
 
+async def drip_body(client):
+    """Byte by byte, until there is an answer."""
+    waiting = asyncio.ensure_future(client.reply())
+    while not waiting.done():
+        await client.send(b'x')
+        await asyncio.sleep(0.02)
+    return await waiting
+
+
+async def test_a_body_that_drips_is_answered_408(serve):
+    async def app(scope, receive, send):
+        await answer(send, await read_body(receive))
+
+    async with serve(app, timeouts={'body_read_s': 0.2, 'body_byte_s': 0.001}) as server:
+        client = await server.connect()
+        await client.get('/', 'Content-Length: 100000', method='POST')
+        assert (await drip_body(client)).status == 408
+        await client.closed()
+
+
+@one_loop
+async def test_a_body_that_comes_slowly_but_fast_enough_is_waited_for(serve):
+    async def app(scope, receive, send):
+        await answer(send, await read_body(receive))
+
+    async with serve(app, timeouts={'body_read_s': 0.2, 'body_byte_s': 0.1}) as server:
+        client = await server.connect()
+        await client.get('/', 'Content-Length: 10', method='POST')
+        for _ in range(10):
+            await client.send(b'x')
+            await asyncio.sleep(0.05)
+        assert (await client.reply()).body == b'x' * 10
+
+
+@one_loop
+async def test_time_in_which_the_application_leaves_a_body_unread_is_not_the_clients(serve):
+    may_read = asyncio.Event()
+
+    async def app(scope, receive, send):
+        await may_read.wait()
+        await answer(send, b'%d' % len(await read_body(receive)))
+
+    async with serve(
+        app, timeouts={'body_read_s': 0.2, 'body_byte_s': 0.000_001}, limits={'read_ahead_bytes_max': 1000}
+    ) as server:
+        client = await server.connect()
+        await client.get('/', 'Content-Length: 5000', method='POST')
+        await client.send(b'x' * 4000)
+        await asyncio.sleep(0.5)
+        may_read.set()
+        await client.send(b'x' * 1000)
+        assert (await client.reply()).body == b'5000'
+
+
 @one_loop
 async def test_a_body_that_stops_after_the_answer_closes_the_connection(serve):
     async def app(scope, receive, send):

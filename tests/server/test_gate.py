@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
+from granian.server import connection, deadlines
 from tests.helpers.serving import answer, asyncio_timeout, body, one_loop, read_body, start
 
 
@@ -151,3 +152,51 @@ async def test_half_a_head_that_waited_for_its_turn_is_timed_after_it(serve):
         app.let_end()
         assert (await first.reply()).body == b'/0'
         assert (await slow.reply()).status == 408
+
+
+@one_loop
+async def test_who_has_closed_its_side_holds_no_place(serve):
+    """It may still read, or be gone for good: nobody else waits for that."""
+    may_answer = asyncio.Event()
+
+    async def app(scope, receive, send):
+        if scope['path'] == '/waits':
+            await may_answer.wait()
+        await answer(send, scope['path'].encode())
+
+    async with serve(app, exchanges_max=1) as server:
+        first = await server.connect()
+        await first.get('/waits')
+        await server.until(lambda: server.shared.gate.busy == 1)
+        first.half_close()
+        other = await server.connect()
+        await other.get('/other')
+        assert (await other.reply()).body == b'/other'
+        may_answer.set()
+        assert (await first.reply()).body == b'/waits'
+
+
+@one_loop
+async def test_a_reset_is_noticed_behind_what_is_not_read(serve, monkeypatch):
+    monkeypatch.setattr(deadlines, 'TICK_S', 0.01)
+    monkeypatch.setattr(connection, 'LOOK_S', 0.05)
+    left = asyncio.Event()
+
+    async def app(scope, receive, send):
+        if scope['path'] == '/waits':
+            while (await receive())['type'] != 'http.disconnect':
+                pass
+            left.set()
+        else:
+            await answer(send)
+
+    async with serve(app, exchanges_max=1) as server:
+        first = await server.connect()
+        await first.get('/waits')
+        await first.send(b'GET /next HTTP/1.1\r\nHost: a\r\n\r\n' * 2000)
+        await server.until(lambda: any(each._paused for each in server.shared.connections))
+        first.reset()
+        await asyncio.wait_for(left.wait(), 10)
+        other = await server.connect()
+        await other.get('/other')
+        assert (await other.reply()).status == 200

@@ -93,6 +93,7 @@ def test_the_date_is_the_one_of_the_moment(engine):
         (204, [(b'content-length', b'0')], b'', None, b''),
         (205, [], b'', b'0', b''),
         (304, [], b'', None, b''),
+        (304, [], b'abc', None, b''),
         (304, [(b'content-length', b'7')], b'', b'7', b''),
         (404, [], b'no', b'2', b'no'),
         (999, [], b'x', b'1', b'x'),

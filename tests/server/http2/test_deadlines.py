@@ -110,6 +110,18 @@ async def test_a_body_that_stops_is_408_and_others_go_on(serve):
 
 
 @one_loop
+async def test_a_body_that_drips_is_408(serve):
+    async with serve(echo, timeouts={'body_read_s': 0.2, 'body_byte_s': 0.001}) as server:
+        peer = await Peer.of(server)
+        slow = await peer.get('/', method='POST', ended=False)
+        waiting = asyncio.ensure_future(peer.reply(slow))
+        while not waiting.done():
+            await peer.data(slow, b'x')
+            await asyncio.sleep(0.02)
+        assert (await waiting).status == 408
+
+
+@one_loop
 async def test_a_body_that_comes_in_pieces_has_time_for_each(serve):
     async with serve(echo, timeouts={'body_read_s': 0.3}) as server:
         peer = await Peer.of(server)
