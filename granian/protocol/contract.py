@@ -187,6 +187,10 @@ class MultiplexedEngine(Engine, Protocol):
         """Whether body bytes wait of which flow control lets none go."""
 
     @property
+    def full(self) -> bool:
+        """Whether so much of so many bodies waits that no further request should be begun: a body may be any size."""
+
+    @property
     def progress(self) -> int:
         """Body bytes that were put out so far, all streams together."""
 

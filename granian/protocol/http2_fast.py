@@ -57,6 +57,10 @@ class Http2Fast(Http2Receiver):
         return self._outlet.stalled
 
     @property
+    def full(self) -> bool:
+        return self._outlet.full
+
+    @property
     def progress(self) -> int:
         return self._outlet.progress
 

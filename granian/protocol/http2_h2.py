@@ -110,6 +110,10 @@ class Http2H2:
         return self._sending.waiting > 0 and not self._sending.sendable
 
     @property
+    def full(self) -> bool:
+        return self._sending.full
+
+    @property
     def progress(self) -> int:
         return self._sending.progress
 

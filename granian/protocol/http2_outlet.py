@@ -16,6 +16,7 @@ from granian.protocol.http2_frames import (
     block_frames,
     pack_head,
 )
+from granian.protocol.limits import HTTP2_WAITING_BODIES_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +36,8 @@ class Outlet:
     """The sending side of a connection: `output`, the windows the client grants, and the queue of streams that can send."""
 
     __slots__ = (
-        '_encode', '_on_ended', '_on_room', '_queue', 'allowance', 'direct_bytes_max', 'frame_bytes_max', 'output', 'progress',
-        'room_bytes', 'waiting', 'window', 'window_size',
+        '_encode', '_on_ended', '_on_room', '_queue', 'allowance', 'bodies', 'direct_bytes_max', 'frame_bytes_max', 'output',
+        'progress', 'room_bytes', 'waiting', 'window', 'window_size',
     )  # fmt: skip
 
     def __init__(
@@ -54,8 +55,8 @@ class Outlet:
         self.frame_bytes_max = FRAME_BYTES_DEFAULT
         self.allowance = ALLOWANCE_BYTES
         self.direct_bytes_max = DIRECT_BYTES_MAX
-        # Body bytes put out, and those that wait.
-        self.progress = self.waiting = 0
+        # Body bytes put out, and those that wait; streams with some that wait.
+        self.progress = self.waiting = self.bodies = 0
         # A stream with so much waiting is blocked.
         self.room_bytes = room_bytes
         self._queue: deque[Stream] = deque()
@@ -71,6 +72,10 @@ class Outlet:
     @property
     def stalled(self) -> bool:
         return self.waiting > 0 and not self.sendable
+
+    @property
+    def full(self) -> bool:
+        return self.bodies >= HTTP2_WAITING_BODIES_MAX and self.waiting >= HTTP2_WAITING_BODIES_MAX * self.room_bytes
 
     def takes(self, size: int) -> bool:
         """Whether a whole body may go with its head, on a stream whose window is as at first."""
@@ -95,6 +100,8 @@ class Outlet:
         self.output.append(block_frames(stream, block, END_STREAM if end else 0, self.frame_bytes_max))
 
     def write(self, stream: Stream, data: bytes) -> None:
+        if data and not stream.waiting:
+            self.bodies += 1
         stream.chunks.append(data)
         stream.waiting += len(data)
         self.waiting += len(data)
@@ -111,7 +118,9 @@ class Outlet:
 
     def drop(self, stream: Stream) -> None:
         """What waits on a stream is not sent any more."""
-        self.waiting -= stream.waiting
+        if stream.waiting:
+            self.bodies -= 1
+            self.waiting -= stream.waiting
         stream.waiting = stream.offset = 0
         stream.chunks.clear()
         if stream.queued:
@@ -155,6 +164,8 @@ class Outlet:
         self.window -= size
         self.progress += size
         stream.window -= size
+        if not stream.waiting:
+            self.bodies -= 1
         last = stream.ending and not stream.waiting
         flags = END_STREAM if last and not stream.trailers else 0
         self.output.append(pack_head(size >> 16, size & 0xFFFF, DATA, flags, stream.id))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from granian.protocol.limits import HTTP2_WAITING_BODIES_MAX
+
 if TYPE_CHECKING:
     from h2.connection import H2Connection
 
@@ -33,16 +35,23 @@ class Sending:
         self._bodies: dict[int, _Body] = {}
         # Streams with bytes and a window for them, each once.
         self._turns: deque[int] = deque()
-        self.waiting = self.progress = 0
+        # Bytes that wait, streams with such, bytes sent.
+        self.waiting = self.bodies = self.progress = 0
 
     @property
     def sendable(self) -> bool:
         return self._h2.outbound_flow_control_window > 0 and bool(self._turns)
 
+    @property
+    def full(self) -> bool:
+        return self.bodies >= HTTP2_WAITING_BODIES_MAX and self.waiting >= HTTP2_WAITING_BODIES_MAX * self._bytes_max
+
     def write(self, number: int, data: bytes) -> None:
         body = self._bodies.get(number)
         if body is None:
             body = self._bodies[number] = _Body()
+        if data and not body.waiting:
+            self.bodies += 1
         body.pieces.append(memoryview(data))
         body.waiting += len(data)
         self.waiting += len(data)
@@ -69,6 +78,7 @@ class Sending:
         body = self._bodies.pop(number, None)
         if body is not None:
             self.waiting -= body.waiting
+            self.bodies -= body.waiting > 0
             if body.in_turn:
                 self._turns.remove(number)
 
@@ -129,6 +139,7 @@ class Sending:
         body.waiting -= size
         body.sent += size
         self.waiting -= size
+        self.bodies -= not body.waiting
         self.progress += size
         return size
 

@@ -29,6 +29,9 @@ class Http1Limits:
 # RFC 9113 6.5.2 and 6.9.2: what every HTTP/2 connection has at least.
 HTTP2_FRAME_BYTES_LEAST = 16384
 HTTP2_WINDOW_BYTES_LEAST = 65535
+# An HTTP/2 connection is full, and begins nothing more, where so many bodies of responses wait on it, together as many
+# bytes as so many send buffers have.
+HTTP2_WAITING_BODIES_MAX = 16
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,8 @@ class Http2Connection(Wire):
     """Moves bytes between a transport and an engine, exchanges to the application, and time to all of them."""
 
     __slots__ = (
-        '_clogged', '_drained', '_exchanges', '_flushed', '_idle', '_in_head', '_inside', '_leaving', '_pinger', '_scheduled',
-        '_timed', '_waiting', 'heard',
+        '_clogged', '_drained', '_exchanges', '_flushed', '_idle', '_in_head', '_in_line', '_inside', '_leaving', '_pinger',
+        '_scheduled', '_timed', '_waiting', 'heard',
     )  # fmt: skip
     engine: MultiplexedEngine
 
@@ -48,8 +48,10 @@ class Http2Connection(Wire):
         settings = service.http2
         self.engine = engine(settings.limits, service.defaults, self)
         self._exchanges: dict[int, Exchange] = {}
-        # Those that found the gate closed, in order.
+        # Those that found the gate closed, or the connection full, in order.
         self._waiting: dict[int, Exchange] = {}
+        # The gate will call for them.
+        self._in_line = False
         # Lanes that put out something since the engine was last asked for bodies.
         self._flushed: list[Lane] = []
         # Lanes that the wheel knows.
@@ -132,6 +134,9 @@ class Http2Connection(Wire):
         self._timed.clear()
         if self._pinger is not None:
             self._pinger.stop()
+        # What waits is let go now: the collector may take long to find it.
+        self.engine.receive_eof()
+        self.engine.output.clear()
         self._lose_all()
         self.service.connection_closed()
 
@@ -147,24 +152,35 @@ class Http2Connection(Wire):
         if not ended:
             lane.await_body()
         gate = service.gate
-        if self._waiting or gate.busy >= gate.limit:
-            self._wait_turn(stream, exchange)
+        if self._waiting or gate.busy >= gate.limit or self.engine.full:
+            self._waiting[stream] = exchange
+            self._line_up()
         else:
             self._begin(exchange)
 
-    def _wait_turn(self, stream: int, exchange: Exchange) -> None:
-        if not self._waiting:
+    def _line_up(self) -> None:
+        """Who waits for room on the connection is in nobody's way at the gate: `_settle` begins it, or has it line up then."""
+        if self._waiting and not (self._in_line or self.engine.full):
+            self._in_line = True
             self.service.gate.wait(self._begin_waiting)
-        self._waiting[stream] = exchange
 
     def _begin_waiting(self) -> None:
         """There is room for one; connections where more wait take turns."""
-        if not self._waiting:
+        self._in_line = False
+        if not self._waiting or self.engine.full:
             return
         exchange = self._waiting.pop(next(iter(self._waiting)))
-        if self._waiting:
-            self.service.gate.wait(self._begin_waiting)
+        self._line_up()
         self._begin(exchange)
+
+    def _begin_held(self) -> None:
+        """Begin what waited for room on the connection, as far as there is some again."""
+        gate = self.service.gate
+        self._inside = True
+        while self._waiting and gate.busy < gate.limit and not self.engine.full:
+            self._begin(self._waiting.pop(next(iter(self._waiting))))
+        self._inside = False
+        self._line_up()
 
     def _begin(self, exchange: Exchange) -> None:
         service = self.service
@@ -241,7 +257,9 @@ class Http2Connection(Wire):
     def completed(self, exchange: Exchange, lane: Lane) -> None:
         del self._exchanges[lane.stream]
         if exchange.successor is None:
-            self.service.gate.left()
+            # One that was answered while it waited has no place to leave.
+            if not self._waiting or self._waiting.pop(lane.stream, None) is None:
+                self.service.gate.left()
             if self.service.access_log is not None:
                 self._log_access(exchange)
         self._flushed.append(lane)
@@ -276,6 +294,8 @@ class Http2Connection(Wire):
             return
         if not self.blocked:
             engine.produce(TURN_BYTES)
+        if self._waiting and not self._in_line:
+            self._begin_held()
         if engine.output:
             self._write_output()
         if self._flushed:

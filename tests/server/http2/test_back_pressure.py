@@ -8,6 +8,7 @@ import tracemalloc
 
 import pytest
 
+from granian.protocol.limits import HTTP2_WAITING_BODIES_MAX
 from granian.server import http2_connection
 from tests.helpers import http2_client as h2
 from tests.helpers.http2_client import Answer, Peer
@@ -155,3 +156,153 @@ async def test_a_client_that_only_asks_is_read_no_more(serve, monkeypatch):
         assert connection._transport.get_write_buffer_size() < 2 * MIB
         sending.cancel()
         peer.client.reset()
+
+
+WHOLE_BYTES = 256 * 1024
+
+
+class Publisher:
+    """Gives each body whole, and knows which requests were begun."""
+
+    def __init__(self):
+        self.begun = []
+
+    async def __call__(self, scope, receive, send):
+        self.begun.append(scope['path'])
+        await answer(send, bytes(100 if scope['path'].startswith('/small') else WHOLE_BYTES))
+
+
+async def ask_for_many(peer, count):
+    streams = [peer.request(f'/{number}') for number in range(count)]
+    await peer.send(b''.join(data for _, data in streams))
+    return [stream for stream, _ in streams]
+
+
+@pytest.mark.parametrize('shut', ['windows', 'socket'])
+async def test_bodies_given_whole_do_not_pile_up(serve, shut):
+    """Neither for a client that opens no window, nor for one that reads nothing; once it does, all are served, in order."""
+    app = Publisher()
+    async with serve(app) as server:
+        small = {'receive_buffer_bytes': 4096} if shut == 'socket' else {}
+        initial = 0 if shut == 'windows' else 2**30
+        peer = await Peer.of(server, values={h2.INITIAL_WINDOW_SIZE: initial}, greedy=False, **small)
+        if shut == 'socket':
+            await peer.open(2**30, 0)
+        streams = await ask_for_many(peer, 80)
+        await server.until(lambda: app.begun)
+        await server.until(lambda: all(connection._waiting for connection in server.shared.connections))
+        held = len(app.begun)
+        # Some fit into the buffers of the socket.
+        assert HTTP2_WAITING_BODIES_MAX <= held < (20 if shut == 'windows' else 60)
+        # Others are served meanwhile: nobody's place in the worker is taken.
+        other = await Peer.of(server)
+        assert (await other.ask('/small')).status == 200
+        assert server.shared.gate.busy == 0
+        if shut == 'windows':
+            await peer.open(2**30, 0, *streams)
+        for stream in streams:
+            assert len((await peer.reply(stream)).body) == WHOLE_BYTES
+    app.begun.remove('/small')
+    assert app.begun == [f'/{number}' for number in range(80)]
+
+
+@one_loop
+async def test_a_few_bodies_that_lie_there_hold_up_nothing(serve):
+    app = Publisher()
+    async with serve(app, http2={'send_buffer_bytes_max': 1024}) as server:
+        peer = await Peer.of(server, greedy=False)
+        await ask_for_many(peer, HTTP2_WAITING_BODIES_MAX - 1)
+        await peer.acked()
+        await peer.open(2**20, 0)
+        for _ in range(20):
+            assert (await peer.ask('/small')).status == 200
+        peer.client.reset()
+
+
+@one_loop
+async def test_what_waits_for_room_holds_up_nobody_at_the_gate(serve):
+    app = Publisher()
+    may_end = asyncio.Event()
+
+    async def with_slow_ones(scope, receive, send):
+        if scope['path'] == '/slow':
+            await may_end.wait()
+        await app(scope, receive, send)
+
+    async with serve(with_slow_ones, exchanges_max=1) as server:
+        shut = await Peer.of(server, values={h2.INITIAL_WINDOW_SIZE: 0}, greedy=False)
+        other = await Peer.of(server)
+        slow = await other.get('/slow')
+        await server.until(lambda: server.shared.gate.busy)
+        # They find the gate closed, and when it opens their own connection fills up.
+        streams = await ask_for_many(shut, 30)
+        await shut.acked()
+        behind = await other.get('/small/behind')
+        may_end.set()
+        await other.reply(slow)
+        await other.reply(behind)
+        assert HTTP2_WAITING_BODIES_MAX <= len(app.begun) - 2 <= HTTP2_WAITING_BODIES_MAX + 1
+        assert (await other.ask('/small/later')).status == 200
+        await shut.open(2**30, 0, *streams)
+        for stream in streams:
+            assert len((await shut.reply(stream)).body) == WHOLE_BYTES
+
+
+@one_loop
+async def test_what_waits_for_room_is_never_begun_once_it_was_reset(serve):
+    app = Publisher()
+    async with serve(app) as server:
+        peer = await Peer.of(server, values={h2.INITIAL_WINDOW_SIZE: 0}, greedy=False)
+        streams = await ask_for_many(peer, 40)
+        await peer.acked()
+        begun = len(app.begun)
+        assert begun < 40
+        await peer.send(b''.join(h2.reset(stream) for stream in streams[begun:-1]))
+        await peer.acked()
+        # Bodies that wait go with their streams, and make room for the last.
+        await peer.send(b''.join(h2.reset(stream) for stream in streams[:begun]))
+        await peer.open(2**30, streams[-1])
+        await peer.until(lambda: len(peer.answers.get(streams[-1], Answer()).body) > 60_000)
+        assert app.begun == [*(f'/{number}' for number in range(begun)), '/39']
+        assert server.shared.gate.busy == 0
+        peer.client.reset()
+
+
+@one_loop
+async def test_bodies_that_nobody_takes_are_let_go(serve):
+    """By streams that take nothing for too long, each in its turn; by a connection that is lost."""
+    app = Publisher()
+    async with serve(app, timeouts={'write_s': 0.3}) as server:
+        peer = await Peer.of(server, values={h2.INITIAL_WINDOW_SIZE: 0}, greedy=False)
+        streams = await ask_for_many(peer, 40)
+        for stream in streams:
+            assert (await peer.reply(stream)).code == h2.CANCEL
+        (connection,) = server.shared.connections
+        assert not connection.engine.full
+        assert not connection.engine.stalled
+        await ask_for_many(peer, 40)
+        await server.until(lambda: connection.engine.full)
+        peer.client.reset()
+        await server.until(lambda: not server.shared.connections)
+        assert not connection.engine.stalled
+        assert not connection.engine.full
+        assert len(app.begun) < 80
+
+
+@one_loop
+async def test_a_request_answered_while_it_waits_leaves_no_place(serve):
+    """Its body never comes: it is answered 408 without having begun."""
+    app = Publisher()
+    async with serve(app, timeouts={'body_read_s': 0.3}) as server:
+        peer = await Peer.of(server, values={h2.INITIAL_WINDOW_SIZE: 0}, greedy=False)
+        streams = await ask_for_many(peer, 20)
+        await peer.acked()
+        stream = await peer.get('/never', method='POST', ended=False)
+        await peer.until(lambda: stream in peer.answers)
+        assert peer.answers[stream].status == 408
+        assert server.shared.gate.busy == 0
+        await peer.open(2**30, 0, stream, *streams)
+        for other in streams:
+            assert len((await peer.reply(other)).body) == WHOLE_BYTES
+        assert '/never' not in app.begun
+        assert server.shared.gate.busy == 0
