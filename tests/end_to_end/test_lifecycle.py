@@ -423,9 +423,9 @@ def test_a_log_config_is_merged_and_a_broken_one_refused(project):
 
 def test_exit_handlers_and_threads_of_the_application_come_to_their_end(project):
     (project / 'tidy.py').write_text(
-        APP + "\nimport atexit, threading\natexit.register(print, 'handler ran', flush=True)\n"
+        APP + "\nimport atexit, os, threading\natexit.register(print, 'handler ran', flush=True)\n"
         'done = threading.Event()\natexit.register(done.set)\n'
-        "threading.Thread(target=lambda: print('thread ran', flush=True)).start()\n"
+        "threading.Thread(target=lambda: os.write(1, b'thread ran\\n')).start()\n"
     )
     with running_server('--interface', 'asgi', 'tidy:app', cwd=project) as server:
         pass

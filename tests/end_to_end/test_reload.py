@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from tests.helpers.server import launch, running_server, server_environment
+from tests.helpers.sources import write_source
 
 APP = """
 import asyncio, os
@@ -60,7 +61,7 @@ class Project:
         os.mkfifo(folder / 'fifo')
 
     def write_app(self, version: str) -> None:
-        (self.folder / 'main.py').write_text(APP.replace("'one'", repr(version)))
+        write_source(self.folder / 'main.py', APP.replace("'one'", repr(version)))
 
     def write(self, *, workers: int = 1, server: str = '', listeners: str = '', logging: str = '') -> None:
         text = CONFIG.format(workers=workers, server=server, listeners=listeners, logging=logging)

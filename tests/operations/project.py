@@ -16,6 +16,7 @@ from granian.errors import FatalError
 from granian.process import control
 from tests.helpers.certificates import Authority
 from tests.helpers.server import Server, server_environment
+from tests.helpers.sources import write_source
 
 APP = """
 import asyncio, os, time
@@ -110,7 +111,7 @@ class Project:
     # ── what an operator does ────────────────────────────────────────────────────────────────────────────────────
 
     def write_app(self, version: str) -> None:
-        (self.folder / 'main.py').write_text(APP.format(version=version))
+        write_source(self.folder / 'main.py', APP.format(version=version))
 
     def change_certificate(self) -> None:
         self._certificates += 1
