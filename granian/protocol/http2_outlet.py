@@ -36,8 +36,8 @@ class Outlet:
     """The sending side of a connection: `output`, the windows the client grants, and the queue of streams that can send."""
 
     __slots__ = (
-        '_encode', '_on_ended', '_on_room', '_queue', 'allowance', 'bodies', 'direct_bytes_max', 'frame_bytes_max', 'output',
-        'progress', 'room_bytes', 'waiting', 'window', 'window_size',
+        '_encode', '_on_ended', '_on_room', '_queue', 'allowance', 'bodies', 'direct_bytes_max', 'frame_bytes_max', 'full',
+        'output', 'progress', 'room_bytes', 'waiting', 'window', 'window_size',
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +59,8 @@ class Outlet:
         self.progress = self.waiting = self.bodies = 0
         # A stream with so much waiting is blocked.
         self.room_bytes = room_bytes
+        # So many bodies wait, and so much of them, that nothing more should be begun. Read for every request: no sum.
+        self.full = False
         self._queue: deque[Stream] = deque()
         # A block has to be made just before it goes: the table is part of what it means.
         self._encode = encode
@@ -72,10 +74,6 @@ class Outlet:
     @property
     def stalled(self) -> bool:
         return self.waiting > 0 and not self.sendable
-
-    @property
-    def full(self) -> bool:
-        return self.bodies >= HTTP2_WAITING_BODIES_MAX and self.waiting >= HTTP2_WAITING_BODIES_MAX * self.room_bytes
 
     def takes(self, size: int) -> bool:
         """Whether a whole body may go with its head, on a stream whose window is as at first."""
@@ -105,6 +103,7 @@ class Outlet:
         stream.chunks.append(data)
         stream.waiting += len(data)
         self.waiting += len(data)
+        self._weigh()
         self._enqueue(stream)
 
     def end(self, stream: Stream, trailers: Fields) -> None:
@@ -121,6 +120,7 @@ class Outlet:
         if stream.waiting:
             self.bodies -= 1
             self.waiting -= stream.waiting
+            self._weigh()
         stream.waiting = stream.offset = 0
         stream.chunks.clear()
         if stream.queued:
@@ -166,6 +166,8 @@ class Outlet:
         stream.window -= size
         if not stream.waiting:
             self.bodies -= 1
+        if self.full:
+            self._weigh()
         last = stream.ending and not stream.waiting
         flags = END_STREAM if last and not stream.trailers else 0
         self.output.append(pack_head(size >> 16, size & 0xFFFF, DATA, flags, stream.id))
@@ -182,6 +184,10 @@ class Outlet:
             self.head(stream.id, self._encode(stream.trailers), end=True)
         stream.ended = True
         self._on_ended(stream)
+
+    def _weigh(self) -> None:
+        count = HTTP2_WAITING_BODIES_MAX
+        self.full = self.bodies >= count and self.waiting >= count * self.room_bytes
 
     def _enqueue(self, stream: Stream) -> None:
         if not stream.queued and stream.waiting and self.window_size + stream.window > 0:
