@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from granian.protocol.limits import HTTP2_WAITING_BODIES_MAX
 from granian.protocol.responses import response_head
 from tests.helpers.http2 import (
     DATA,
@@ -283,3 +284,33 @@ def test_an_adaptive_window_stays_where_bodies_are_not_taken_in_time(engine):
             talk.settle()
     assert not talk.engine.closing
     assert granted(talk, 1) <= sent
+
+
+@pytest.mark.parametrize('way', ['sent', 'aborted', 'reset by the client'])
+def test_a_connection_is_full_where_many_bodies_wait(engine, way):
+    """However they went before, it is the same number again, and neither few nor small ones count."""
+    talk = Talk(engine, limits(send_buffer_bytes_max=1000, streams_max=100), reply=no_reply)
+    talk.feed(settings((4, 0)), window(0, 1 << 20))
+    streams = iter(range(1, 1000, 2))
+    for _ in range(3):
+        begun = []
+        for size in [*[500] * HTTP2_WAITING_BODIES_MAX, 1 << 16, *[2000] * 4]:
+            stream = next(streams)
+            talk.feed(talk.headers(stream))
+            talk.engine.respond(stream, response_head(200, []), bytes(size))
+            begun.append(stream)
+            assert talk.engine.full is (len(begun) > HTTP2_WAITING_BODIES_MAX)
+        for left, stream in zip(range(len(begun) - 1, -1, -1), begun, strict=True):
+            let_go(talk, stream, way)
+            assert talk.engine.full is (left >= HTTP2_WAITING_BODIES_MAX)
+        assert (talk.engine.full, talk.engine.stalled) == (False, False)
+
+
+def let_go(talk, stream, way):
+    if way == 'sent':
+        talk.feed(window(stream, 1 << 17))
+        assert talk.responses[stream].whole
+    elif way == 'aborted':
+        talk.engine.abort(stream)
+    else:
+        talk.feed(reset(stream))
