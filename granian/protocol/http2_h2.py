@@ -266,7 +266,7 @@ class Http2H2:
             self._reset(number, ErrorCodes.PROTOCOL_ERROR)
             self._lose(number, 'body of another length than declared')
             return True
-        if bound is not None and stream.received > bound and not stream.upgraded:
+        if bound is not None and stream.owed is not NOTHING and stream.received > bound and not stream.upgraded:
             self._spoil(number, stream, Refusal(413, 'body too large'))
             return True
         return False
