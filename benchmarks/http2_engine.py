@@ -161,10 +161,10 @@ ROWS = {
 
 def engine_class(name: str) -> Callable[..., Any]:
     if name == 'h2':
-        from granian.protocol.http2_h2 import Http2H2  # type: ignore[import-not-found,unused-ignore]
+        from granian.protocol.http2.h2 import Http2H2  # type: ignore[import-not-found,unused-ignore]
 
         return Http2H2  # type: ignore[no-any-return,unused-ignore]
-    from granian.protocol.http2_fast import Http2Fast
+    from granian.protocol.http2.fast import Http2Fast
 
     return Http2Fast
 

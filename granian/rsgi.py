@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from granian.adapters.rsgi import HTTPProtocol
-from granian.adapters.rsgi_scope import Headers, Scope
-from granian.adapters.rsgi_stream import HTTPStreamTransport
-from granian.adapters.rsgi_types import RSGIProtocolClosed as ProtocolClosed
-from granian.adapters.rsgi_types import RSGIProtocolError as ProtocolError
-from granian.adapters.rsgi_types import WebsocketMessageType
-from granian.adapters.rsgi_websocket import WebsocketMessage, WebsocketProtocol, WebsocketScope, WebsocketTransport
+from granian.adapters.rsgi.http import HTTPProtocol
+from granian.adapters.rsgi.scope import Headers, Scope
+from granian.adapters.rsgi.stream import HTTPStreamTransport
+from granian.adapters.rsgi.types import RSGIProtocolClosed as ProtocolClosed
+from granian.adapters.rsgi.types import RSGIProtocolError as ProtocolError
+from granian.adapters.rsgi.types import WebsocketMessageType
+from granian.adapters.rsgi.websocket import WebsocketMessage, WebsocketProtocol, WebsocketScope, WebsocketTransport
 
 __all__ = [
     'HTTPProtocol',

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from granian.errors import ClientDisconnected, FlowError, InvalidResponse
 from granian.protocol.responses import check_field, response_head, upgrade_head
-from granian.protocol.websocket_contract import ABNORMAL, GOING_AWAY, NORMAL, RESTART
-from granian.protocol.websocket_handshake import OWN_FIELDS, accept_fields
+from granian.protocol.websocket.contract import ABNORMAL, GOING_AWAY, NORMAL, RESTART
+from granian.protocol.websocket.handshake import OWN_FIELDS, accept_fields
 from granian.waiting import Waiter
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from granian.exchange import Exchange
     from granian.protocol.contract import Field, RequestHead
-    from granian.protocol.websocket_contract import DeflateTerms, WebSocketEngine
-    from granian.protocol.websocket_handshake import Opening
+    from granian.protocol.websocket.contract import DeflateTerms, WebSocketEngine
+    from granian.protocol.websocket.handshake import Opening
 
 NEVER = math.inf
 # Sent within one read callback, messages leave together, up to about this many bytes.

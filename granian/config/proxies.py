@@ -9,8 +9,8 @@ from pydantic import BeforeValidator, Field
 
 from granian.config.types import Kind, Switch, checked, text_of
 from granian.config.values import show
-from granian.protocol.forwarded import FORWARDED, X_FORWARDED
-from granian.protocol.trusted import EVERYBODY, UNIX, network_of
+from granian.protocol.proxies.forwarded import FORWARDED, X_FORWARDED
+from granian.protocol.proxies.trusted import EVERYBODY, UNIX, network_of
 
 FIELDS = (*X_FORWARDED, FORWARDED)
 USUAL_FIELDS = X_FORWARDED

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from granian.config.tls import broken_tls_rules
-from granian.protocol.forwarded import FORWARDED, X_FORWARDED
-from granian.protocol.trusted import EVERYBODY, UNIX
+from granian.protocol.proxies.forwarded import FORWARDED, X_FORWARDED
+from granian.protocol.proxies.trusted import EVERYBODY, UNIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from granian.process.sections import Plan
     from granian.server.settings import TlsSettings
-    from granian.server.tls_credentials import Credentials
+    from granian.server.tls.credentials import Credentials
 
 
 def credentials_of(plan: Plan) -> tuple[Credentials | None, ...]:
@@ -19,6 +19,6 @@ def credentials_of(plan: Plan) -> tuple[Credentials | None, ...]:
 
 def _loaded(settings: TlsSettings) -> Credentials:
     # Here, so that a server in clear does not load OpenSSL.
-    from granian.server.tls_credentials import Credentials
+    from granian.server.tls.credentials import Credentials
 
     return Credentials(settings)

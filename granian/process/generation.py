@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from granian.process.sections import Plan, WorkerSettings
     from granian.process.sockets import Bound, Part, Sockets
-    from granian.server.tls_credentials import Credentials
+    from granian.server.tls.credentials import Credentials
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from granian.adapters.static_settings import CacheRule, StaticSettings
+from granian.adapters.static.settings import CacheRule, StaticSettings
 from granian.protocol.limits import DeflateSettings, WebSocketLimits
 from granian.routing.table import Place
 from granian.server.settings import (

@@ -74,7 +74,7 @@ class ResponseHead:
     has_server: bool
     # The application asked for the connection to be closed.
     close: bool
-    # What `http2_rules.response_fields` made of it, None at first.
+    # What `http2.rules.response_fields` made of it, None at first.
     http2: Fields | None
     # Nothing above is out of the ordinary: the defaults are wanted, a body may follow, the connection stays.
     plain: bool

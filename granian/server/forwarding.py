@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from granian.protocol.contract import RequestHead
-from granian.protocol.forwarded import DEFAULT_PORTS, ForwardedReader, split_authority
-from granian.protocol.trusted import TrustedPeers
+from granian.protocol.proxies.forwarded import DEFAULT_PORTS, ForwardedReader, split_authority
+from granian.protocol.proxies.trusted import TrustedPeers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from granian.exchange import ConnectionInfo, Exchange
-    from granian.protocol.forwarded import Claim
+    from granian.protocol.proxies.forwarded import Claim
     from granian.routing.router import Answering, Handle
     from granian.server.settings import ProxySettings
 

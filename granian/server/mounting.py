@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from granian.adapters.asgi import AsgiAdapter
-from granian.adapters.lifespan import Lifespan
+from granian.adapters.asgi.http import AsgiAdapter
+from granian.adapters.asgi.lifespan import Lifespan
 from granian.exchange import Terms
 from granian.routing.answers import FixedAnswer, Redirect
 from granian.routing.fields import dresser
@@ -78,7 +78,7 @@ class _Wsgi:
         loop: asyncio.AbstractEventLoop,
         serving: ServingSettings,
     ) -> None:
-        from granian.adapters.wsgi import WsgiAdapter
+        from granian.adapters.wsgi.adapter import WsgiAdapter
 
         adapter = WsgiAdapter(
             application,
@@ -109,7 +109,7 @@ def adapter_of(
     if app.interface == 'asgi':
         return _Asgi(app, application, app.name if len(serving.apps) > 1 else '', _door(app, sessions))
     if app.interface == 'rsgi':
-        from granian.adapters.rsgi import RsgiAdapter
+        from granian.adapters.rsgi.http import RsgiAdapter
 
         strip = len(app.place.path.rstrip('/')) if app.strip_prefix else 0
         return RsgiAdapter(application, loop, door=_door(app, sessions), strip=strip)
@@ -139,7 +139,7 @@ def _handle(app: AppSettings, adapter: Adapter) -> Handle:
 
 
 def _folder(settings: FolderSettings) -> Folder:
-    from granian.adapters.static import StaticFiles
+    from granian.adapters.static.handler import StaticFiles
 
     return Folder(settings.place, StaticFiles(settings.files).handle, _terms(settings.terms))
 

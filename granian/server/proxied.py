@@ -7,15 +7,15 @@ import logging
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
-from granian.protocol.proxy_header import BadProxyHeader, ProxyHeader
+from granian.protocol.proxies.proxy_header import BadProxyHeader, ProxyHeader
 from granian.server.deadlines import NEVER
 from granian.server.service import ORIGIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from granian.protocol.proxy_header import Origin
-    from granian.protocol.trusted import TrustedPeers
+    from granian.protocol.proxies.proxy_header import Origin
+    from granian.protocol.proxies.trusted import TrustedPeers
     from granian.server.service import Service
 
 logger = logging.getLogger('_granian')

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from granian.exchange import Exchange
     from granian.protocol.contract import Engine, MultiplexedEngine, RequestHead, ResponseDefaults
-    from granian.protocol.proxy_header import Origin
+    from granian.protocol.proxies.proxy_header import Origin
     from granian.server.gate import Gate
     from granian.server.http2_connection import Http2Connection
     from granian.server.settings import ListenerSettings, Timeouts

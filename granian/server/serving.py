@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from granian.errors import FatalError, LifespanError
 from granian.observe import access_log
 from granian.protocol.contract import ResponseDefaults
-from granian.protocol.trusted import TrustedPeers
+from granian.protocol.proxies.trusted import TrustedPeers
 from granian.server.forwarding import behind
 from granian.server.gate import CountingGate, Gate
 from granian.server.mounting import adapter_of, router_of
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from granian.protocol.contract import Engine, MultiplexedEngine
     from granian.server.settings import ListenerSettings, ProxySettings, ServingSettings
-    from granian.server.tls import TlsListener
+    from granian.server.tls.listener import TlsListener
 
 logger = logging.getLogger('_granian')
 
@@ -46,10 +46,10 @@ NONE_LEFT_ERRNOS = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errn
 def engine_class(name: str) -> Callable[..., Engine]:
     """The HTTP/1 engine of that name. Only the one that is wanted is imported."""
     if name == 'h11':
-        from granian.protocol.http1_h11 import Http1H11
+        from granian.protocol.http1.h11 import Http1H11
 
         return Http1H11
-    from granian.protocol.http1_fast import Http1Fast
+    from granian.protocol.http1.fast import Http1Fast
 
     return Http1Fast
 
@@ -57,10 +57,10 @@ def engine_class(name: str) -> Callable[..., Engine]:
 def http2_engine_class(name: str) -> Callable[..., MultiplexedEngine]:
     """The HTTP/2 engine of that name. Only the one that is wanted is imported."""
     if name == 'h2':
-        from granian.protocol.http2_h2 import Http2H2
+        from granian.protocol.http2.h2 import Http2H2
 
         return Http2H2
-    from granian.protocol.http2_fast import Http2Fast
+    from granian.protocol.http2.fast import Http2Fast
 
     return Http2Fast
 
@@ -134,7 +134,7 @@ class Serving:
         if listener.tls is None:
             return service.connection
         from granian.certificates import CertificateFault
-        from granian.server.tls import TlsListener
+        from granian.server.tls.listener import TlsListener
 
         try:
             tls = TlsListener(service, listener.tls, listener.credentials)

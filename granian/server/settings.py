@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Literal
 from granian.routing.table import Place
 
 if TYPE_CHECKING:
-    from granian.adapters.static_settings import StaticSettings
+    from granian.adapters.static.settings import StaticSettings
     from granian.protocol.contract import Field
     from granian.protocol.limits import Http1Limits, Http2Limits, WebSocketLimits
-    from granian.server.tls_credentials import Credentials
+    from granian.server.tls.credentials import Credentials
     from granian.tls_terms import ContextTerms, Identity
     from granian.websocket import SessionTerms
 

@@ -6,15 +6,15 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from granian.protocol.responses import response_head
-from granian.protocol.websocket_extensions import deflate_terms
-from granian.protocol.websocket_handshake import OpeningRefusal, asks_for_websocket, opening
+from granian.protocol.websocket.extensions import deflate_terms
+from granian.protocol.websocket.handshake import OpeningRefusal, asks_for_websocket, opening
 from granian.websocket import WebSocketSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from granian.exchange import Exchange
-    from granian.protocol.websocket_contract import DeflateTerms, WebSocketEngine
+    from granian.protocol.websocket.contract import DeflateTerms, WebSocketEngine
     from granian.server.service import Shared
     from granian.server.settings import WebSocketSettings
 
@@ -26,10 +26,10 @@ _STOPPING = response_head(503, [_TEXT, (b'connection', b'close')])
 def engine_class(name: str) -> Callable[..., WebSocketEngine]:
     """The WebSocket engine of that name. Only the one that is wanted is imported."""
     if name == 'wsproto':
-        from granian.protocol.websocket_wsproto import WebSocketWsproto
+        from granian.protocol.websocket.wsproto import WebSocketWsproto
 
         return WebSocketWsproto
-    from granian.protocol.websocket_fast import WebSocketFast
+    from granian.protocol.websocket.fast import WebSocketFast
 
     return WebSocketFast
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from granian.protocol.forwarded import SCHEMES, x_forwarded_claim
-from granian.protocol.trusted import EVERYBODY, UNIX, TrustedPeers, network_of
+from granian.protocol.proxies.forwarded import SCHEMES, x_forwarded_claim
+from granian.protocol.proxies.trusted import EVERYBODY, UNIX, TrustedPeers, network_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from granian.adapters.lifespan import Lifespan
+from granian.adapters.asgi.lifespan import Lifespan
 from granian.errors import LifespanError
 from tests.helpers.serving import TestLoop, answer, asyncio_timeout
 

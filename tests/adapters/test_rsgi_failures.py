@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from granian.adapters.rsgi import HTTPProtocol, HTTPStreamTransport
-from granian.adapters.rsgi_scope import Scope
+from granian.adapters.rsgi.http import HTTPProtocol, HTTPStreamTransport
+from granian.adapters.rsgi.scope import Scope
 from granian.exchange import Exchange
 from tests.helpers.rsgi import by_path
 from tests.helpers.serving import one_loop

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from granian.adapters.loading import load
-from granian.adapters.rsgi import RsgiAdapter
+from granian.adapters.rsgi.http import RsgiAdapter
 from granian.errors import LifespanError
 from granian.server.websocket import ClosedDoor
 from tests.helpers.serving import one_loop

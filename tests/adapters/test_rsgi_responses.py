@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 import pytest
 
-from granian.adapters.rsgi_heads import heads
+from granian.adapters.rsgi.heads import heads
 from granian.rsgi import ProtocolError
 from tests.helpers.rsgi import by_path
 from tests.helpers.serving import one_loop

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from granian import rsgi
-from granian.adapters.rsgi_scope import _address
+from granian.adapters.rsgi.scope import _address
 from tests.helpers.serving import one_loop
 
 

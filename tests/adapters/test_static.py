@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from granian.adapters.static import CacheRule
-from granian.adapters.static_caching import Codings
+from granian.adapters.static.caching import Codings
+from granian.adapters.static.handler import CacheRule
 from tests.helpers.folders import MODIFIED, MODIFIED_S, etag_of, folder, put
 from tests.helpers.serving import answer, one_loop
 

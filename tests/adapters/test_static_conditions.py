@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from granian.adapters.static_conditions import Validators, allows_range, judge, parse_date
-from granian.adapters.static_ranges import RANGES_MAX, Range, parse_ranges
+from granian.adapters.static.conditions import Validators, allows_range, judge, parse_date
+from granian.adapters.static.ranges import RANGES_MAX, Range, parse_ranges
 from tests.helpers.folders import EARLIER, LATER, MODIFIED, MODIFIED_S, etag_of, folder, put
 from tests.helpers.serving import one_loop
 from tests.helpers.static_tables import CONDITIONS, CONTENT, RANGES

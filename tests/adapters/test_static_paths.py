@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from granian.adapters.static_paths import Root, is_hidden, split_path
+from granian.adapters.static.paths import Root, is_hidden, split_path
 from tests.helpers.folders import folder, put
 from tests.helpers.serving import PATIENCE_S, one_loop
 from tests.helpers.traversal import TARGETS

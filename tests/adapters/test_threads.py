@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from granian.adapters.threads import Threads
+from granian.adapters.wsgi.threads import Threads
 
 pytestmark = pytest.mark.parametrize('engine', ['fast'])
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from granian.adapters.wsgi_spool import HELD_BYTES_MAX
+from granian.adapters.wsgi.spool import HELD_BYTES_MAX
 from tests.helpers.serving import one_loop
 from tests.helpers.wsgi import answer
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from granian.adapters import wsgi_call
+from granian.adapters.wsgi import call as wsgi_call
 from tests.helpers.serving import one_loop
 from tests.helpers.wsgi import answer
 

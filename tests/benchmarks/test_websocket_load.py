@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import websocket_load
 from benchmarks.rows import ROWS
-from granian.protocol.websocket_fast import WebSocketFast
+from granian.protocol.websocket.fast import WebSocketFast
 from tests.helpers.server import running_server
 from tests.helpers.websocket_engines import TEXT, Frame, Session, limits, read_frames
 

@@ -5,7 +5,7 @@ import pytest
 from granian.config.model import Config
 from granian.process import sections
 from granian.process.sockets import Bound
-from granian.protocol.forwarded import X_FORWARDED
+from granian.protocol.proxies.forwarded import X_FORWARDED
 from granian.server.settings import ProxySettings
 
 BOUND = [Bound(0, ('127.0.0.1', 8000), ())]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from granian.errors import FlowError
 from granian.protocol.contract import ResponseDefaults
-from granian.protocol.http1_fast import Http1Fast
-from granian.protocol.http1_h11 import Http1H11
+from granian.protocol.http1.fast import Http1Fast
+from granian.protocol.http1.h11 import Http1H11
 from granian.protocol.limits import Http1Limits
 from granian.protocol.responses import response_head, upgrade_head
 

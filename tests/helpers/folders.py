@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from granian.adapters.static import StaticSettings
+from granian.adapters.static.handler import StaticSettings
 from granian.routing.table import Place
 from granian.server.serving import Serving
 from granian.server.settings import AS_THE_SERVER, FolderSettings

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import hpack
 
 from granian.protocol.contract import ResponseDefaults
-from granian.protocol.http2_fast import Http2Fast
-from granian.protocol.http2_h2 import Http2H2
+from granian.protocol.http2.fast import Http2Fast
+from granian.protocol.http2.h2 import Http2H2
 from granian.protocol.limits import Http2Limits
 from granian.protocol.responses import response_head
 from tests.helpers.engines import DATE

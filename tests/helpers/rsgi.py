@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from granian.adapters.rsgi import RsgiAdapter
+from granian.adapters.rsgi.http import RsgiAdapter
 from granian.server.websocket import ClosedDoor, OpenDoor
 from tests.helpers.serving import Served
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from granian.protocol.websocket_handshake import accept_value
+from granian.protocol.websocket.handshake import accept_value
 from tests.helpers.websocket_engines import BINARY, CLOSE, PING, PONG, TEXT, Frame, close, frame
 
 if TYPE_CHECKING:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from granian.protocol.limits import DeflateSettings, WebSocketLimits
-from granian.protocol.websocket_extensions import deflate_terms, parse_extensions
-from granian.protocol.websocket_fast import WebSocketFast
-from granian.protocol.websocket_wsproto import WebSocketWsproto
+from granian.protocol.websocket.extensions import deflate_terms, parse_extensions
+from granian.protocol.websocket.fast import WebSocketFast
+from granian.protocol.websocket.wsproto import WebSocketWsproto
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from granian.protocol.websocket_contract import DeflateTerms
+    from granian.protocol.websocket.contract import DeflateTerms
 
 WEBSOCKET_ENGINES = {'fast': WebSocketFast, 'wsproto': WebSocketWsproto}
 DEFLATE = DeflateSettings(

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from granian.adapters.static_settings import CacheRule, StaticSettings
+from granian.adapters.static.settings import CacheRule, StaticSettings
 from granian.config.model import Config
 from granian.process import sections
 from granian.process.sockets import Bound

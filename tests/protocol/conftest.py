@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from granian.protocol import hpack_encoder, requests, responses
+from granian.protocol import requests, responses
+from granian.protocol.hpack import encoder as hpack_encoder
 from tests.helpers.engines import HTTP1_ENGINES
 
 MEMORIES = (requests._hosts, responses._remembered, hpack_encoder._literals)

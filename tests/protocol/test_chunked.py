@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from granian.protocol.chunked import CHUNK_LINE_BYTES_MAX, ChunkedDecoder
 from granian.protocol.contract import Refusal
-from granian.protocol.strict import ChunkGate
+from granian.protocol.http1.chunked import CHUNK_LINE_BYTES_MAX, ChunkedDecoder
+from granian.protocol.http1.strict import ChunkGate
 from tests.conformance.strategies import SIZE_LINES, TOKENS, TRAILERS
 from tests.helpers.engines import LIMITS, limits
 

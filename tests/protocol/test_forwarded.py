@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from granian.protocol.forwarded import FORWARDED, X_FORWARDED, ForwardedReader, split_authority
-from granian.protocol.trusted import TrustedPeers
+from granian.protocol.proxies.forwarded import FORWARDED, X_FORWARDED, ForwardedReader, split_authority
+from granian.protocol.proxies.trusted import TrustedPeers
 
 TRUSTED = ('10.0.0.0/8', '192.0.2.1', 'fd00::/8')
 

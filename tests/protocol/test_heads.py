@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from granian.protocol.contract import Refusal
-from granian.protocol.heads import HeadReader, read_fields
+from granian.protocol.http1.heads import HeadReader, read_fields
 from granian.protocol.limits import Http1Limits
 from granian.protocol.requests import plain_field
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from granian.protocol import hpack_huffman
-from granian.protocol.hpack_decoder import TEXTS_MAX, HpackDecoder, HpackError
-from granian.protocol.hpack_encoder import HpackEncoder, literal
-from granian.protocol.hpack_huffman import HuffmanError
-from granian.protocol.hpack_tables import STATIC_FIELDS
+from granian.protocol.hpack import huffman as hpack_huffman
+from granian.protocol.hpack.decoder import TEXTS_MAX, HpackDecoder, HpackError
+from granian.protocol.hpack.encoder import HpackEncoder, literal
+from granian.protocol.hpack.huffman import HuffmanError
+from granian.protocol.hpack.tables import STATIC_FIELDS
 from tests.conformance.http2.hpack_streams import check_decoder, check_encoder
 from tests.conformance.http2.tables.hpack import FAULTS
 

@@ -7,10 +7,10 @@ import random
 import hpack
 import pytest
 
-from granian.protocol import http2_rules as rules
 from granian.protocol.contract import Refusal, RequestHead, ResponseDefaults
-from granian.protocol.hpack_encoder import HpackEncoder
-from granian.protocol.http2_heads import BLOCKS_MAX, RESPONSES_MAX, HeadReader, HeadWriter
+from granian.protocol.hpack.encoder import HpackEncoder
+from granian.protocol.http2 import rules
+from granian.protocol.http2.heads import BLOCKS_MAX, RESPONSES_MAX, HeadReader, HeadWriter
 from granian.protocol.responses import response_head
 from tests.helpers.http2 import GET, LIMITS, POST
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from granian.errors import InvalidResponse
-from granian.protocol import http2_rules as rules
 from granian.protocol.contract import CHUNKED, Refusal, ResponseDefaults
+from granian.protocol.http2 import rules
 from granian.protocol.responses import response_head
 from tests.conformance.http2.tables.heads import CONNECT, HOST, MALFORMED, swap, without
 from tests.helpers.http2 import LIMITS

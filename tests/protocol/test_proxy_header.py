@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from granian.protocol.proxy_header import ITSELF, V2_MARK, BadProxyHeader, Origin, ProxyHeader
+from granian.protocol.proxies.proxy_header import ITSELF, V2_MARK, BadProxyHeader, Origin, ProxyHeader
 
 SSL = b'\x20\0\x05\x01\0\0\0\0'
 NOOP = b'\x04\0\x02xx'

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from granian.protocol import requests
 from granian.protocol.contract import Refusal
-from granian.protocol.heads import HeadReader
+from granian.protocol.http1.heads import HeadReader
 from granian.protocol.requests import LINE_BYTES_MORE, SPECIAL_NAMES, plain_field, request_head, split_request_line
 from tests.conformance.strategies import FIELDS, FRAMING, HOSTS, METHODS, PLAIN_FIELDS, TARGETS, VERSIONS
 from tests.helpers.engines import LIMITS

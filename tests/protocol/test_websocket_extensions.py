@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from granian.protocol.limits import DeflateSettings
-from granian.protocol.websocket_extensions import deflate_terms, parse_extensions
+from granian.protocol.websocket.extensions import deflate_terms, parse_extensions
 
 SETTINGS = DeflateSettings(
     level=6,

@@ -6,8 +6,8 @@ import pytest
 
 from granian.errors import InvalidResponse
 from granian.protocol.contract import RequestHead
-from granian.protocol.websocket_contract import DeflateTerms
-from granian.protocol.websocket_handshake import OpeningRefusal, accept_fields, asks_for_websocket, opening
+from granian.protocol.websocket.contract import DeflateTerms
+from granian.protocol.websocket.handshake import OpeningRefusal, accept_fields, asks_for_websocket, opening
 
 KEY = (b'sec-websocket-key', b'dGhlIHNhbXBsZSBub25jZQ==')
 VERSION = (b'sec-websocket-version', b'13')

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from granian.protocol.websocket_mask import INTEGER_BYTES_MAX, rotated, unmasked
+from granian.protocol.websocket.mask import INTEGER_BYTES_MAX, rotated, unmasked
 from tests.helpers.websocket_engines import xored
 
 SIZES = (*range(12), *range(INTEGER_BYTES_MAX - 4, INTEGER_BYTES_MAX + 6), 1000, 4096, 16384, 65537)

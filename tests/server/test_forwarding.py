@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from granian.protocol.forwarded import X_FORWARDED
+from granian.protocol.proxies.forwarded import X_FORWARDED
 from granian.server.settings import ProxySettings
 from tests.helpers.serving import answer, one_loop
 

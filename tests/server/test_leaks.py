@@ -6,12 +6,12 @@ from collections import Counter
 
 import pytest
 
-from granian.adapters.asgi import Call
-from granian.adapters.asgi_websocket import AsgiWebSocket
+from granian.adapters.asgi.http import Call
+from granian.adapters.asgi.websocket import AsgiWebSocket
 from granian.exchange import Exchange
-from granian.protocol.http1_fast import Http1Fast
-from granian.protocol.http1_h11 import Http1H11
-from granian.protocol.websocket_fast import WebSocketFast
+from granian.protocol.http1.fast import Http1Fast
+from granian.protocol.http1.h11 import Http1H11
+from granian.protocol.websocket.fast import WebSocketFast
 from granian.server.connection import Connection
 from granian.websocket import WebSocketSession
 from tests.helpers.serving import Client, answer, body, one_loop, read_body, start

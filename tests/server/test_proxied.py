@@ -9,8 +9,8 @@ import struct
 
 import pytest
 
-from granian.protocol.forwarded import X_FORWARDED
-from granian.protocol.proxy_header import V2_MARK
+from granian.protocol.proxies.forwarded import X_FORWARDED
+from granian.protocol.proxies.proxy_header import V2_MARK
 from granian.server import deadlines
 from granian.server.settings import ProxySettings
 from tests.helpers.serving import answer, one_loop

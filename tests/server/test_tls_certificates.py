@@ -9,8 +9,8 @@ import os
 import pytest
 
 from granian.certificates import CertificateFault
-from granian.server.tls_credentials import Credentials
-from granian.server.tls_handshake import Handshake
+from granian.server.tls.credentials import Credentials
+from granian.server.tls.handshake import Handshake
 from granian.tls_terms import ClientTrust, Identity
 from tests.helpers.certificates import CLIENT, DAY, Authority, now
 from tests.helpers.serving import echo, one_loop
@@ -229,10 +229,10 @@ async def test_end_of_a_certificate_in_use_is_said_every_day(encrypted, said, mo
         tls = server.serving._tls[0]
         assert not said()
         later = (now() + 31 * DAY).timestamp()
-        monkeypatch.setattr('granian.server.tls.time.time', lambda: later)
+        monkeypatch.setattr('granian.server.tls.listener.time.time', lambda: later)
         tls._look()
         tls._look()
-        monkeypatch.setattr('granian.server.tls.time.time', lambda: later + 86401)
+        monkeypatch.setattr('granian.server.tls.listener.time.time', lambda: later + 86401)
         tls._look()
         assert len([line for line in said() if 'has expired on' in line]) == 2
 

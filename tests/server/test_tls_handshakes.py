@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from granian.server.tls_handshake import Handshake
+from granian.server.tls.handshake import Handshake
 from granian.tls_terms import ClientTrust, Identity
 from tests.helpers.certificates import CLIENT, SERVER, Authority, rsa_key
 from tests.helpers.serving import answer, echo
@@ -318,7 +318,7 @@ async def test_more_handshakes_than_the_limit_wait_their_turn(encrypted):
 
 
 async def test_who_stalls_makes_room_for_who_comes(encrypted, said, monkeypatch):
-    monkeypatch.setattr('granian.server.tls_handshake.STALLED_S', 0.2)
+    monkeypatch.setattr('granian.server.tls.handshake.STALLED_S', 0.2)
     async with encrypted(tls={'handshakes_max': 2}) as server:
         stalled = [await server.connect(shake=False) for _ in range(2)]
         for client in stalled:

@@ -12,9 +12,9 @@ import time
 
 import hpack
 
-from granian.protocol.hpack_decoder import HpackDecoder
-from granian.protocol.hpack_encoder import HpackEncoder
-from granian.protocol.hpack_tables import STATIC_FIELDS
+from granian.protocol.hpack.decoder import HpackDecoder
+from granian.protocol.hpack.encoder import HpackEncoder
+from granian.protocol.hpack.tables import STATIC_FIELDS
 
 TOKEN = b'abcdefghijklmnopqrstuvwxyz0123456789-_.'
 PRINTABLE = bytes(range(0x20, 0x7F))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import random
 
     from granian.protocol.limits import WebSocketLimits
-    from granian.protocol.websocket_contract import DeflateTerms
+    from granian.protocol.websocket.contract import DeflateTerms
 
 SMALL = limits(frame_bytes_max=20, message_bytes_max=30)
 TERMS = [

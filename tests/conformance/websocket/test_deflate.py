@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from granian.protocol import websocket_deflate
+from granian.protocol.websocket import deflate as websocket_deflate
 from tests.helpers.engines import byte_by_byte, splits_in_two
 from tests.helpers.websocket_engines import (
     BINARY,

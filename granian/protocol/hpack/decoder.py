@@ -1,0 +1,207 @@
+"""HPACK decoding (RFC 7541): blocks to fields, with the dynamic table that both ends keep the same."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from granian.protocol.hpack import huffman as hpack_huffman
+from granian.protocol.hpack.tables import STATIC_FIELDS
+
+if TYPE_CHECKING:
+    from granian.protocol.contract import Field, Fields
+
+# RFC 7541 4.1: what an entry counts for beside its name and its value.
+ENTRY_BYTES_MORE = 32
+# What SETTINGS_HEADER_TABLE_SIZE is unless set (RFC 9113 6.5.2). We leave it at that.
+TABLE_BYTES_DEFAULT = 4096
+# RFC 7541 5.1 wants a bound on integers. Bytes after the prefix: values up to 2^28 and more.
+INTEGER_BYTES_MAX = 4
+# Huffman-coded strings that are remembered, and how long one may be. Never beyond the connection.
+TEXTS_MAX = 64
+TEXT_BYTES_MAX = 64
+
+# Runs of indices that are remembered: how many, and how long one may be. A shorter one is decoded as fast.
+RUNS_MAX = 8
+RUN_BYTES_MIN, RUN_BYTES_MAX = 4, 64
+_only_short_indices = re.compile(rb'[\x81-\xfe]+').fullmatch
+
+_STATIC = list(reversed(STATIC_FIELDS))
+_STATIC_COUNT = len(_STATIC)
+
+
+class HpackError(ValueError):
+    """A block that cannot be decoded: what follows it cannot be either (RFC 9113 4.3: COMPRESSION_ERROR)."""
+
+
+class HpackDecoder:
+    """The decoding end of one direction of one connection."""
+
+    __slots__ = ('_bytes', '_bytes_max', '_limit', '_runs', '_table', '_texts', 'changes', 'entry_bytes_max')
+
+    def __init__(self, table_bytes_max: int = TABLE_BYTES_DEFAULT) -> None:
+        # Oldest entry first, newest, then the static table backwards: what has index i is _table[-i].
+        self._table: list[Field] = _STATIC.copy()
+        self._bytes = 0
+        self._bytes_max = self._limit = table_bytes_max
+        # No entry was ever larger than this.
+        self.entry_bytes_max = 64
+        self._texts: dict[bytes, bytes] = {}
+        # Ends of blocks that are indices alone → their fields, as long as the table stays as it is.
+        self._runs: dict[bytes, Fields] = {}
+        # Counts the changes of the table: while it stays the same, a block stands for the same fields.
+        self.changes = 0
+
+    def decode(self, block: bytes) -> Fields:
+        """The fields of a block, in order. Raises HpackError."""
+        table = self._table
+        fields: Fields = []
+        append = fields.append
+        pos = 0
+        end = len(block)
+        try:
+            while pos < end:
+                byte = block[pos]
+                if 128 < byte < 255:
+                    # RFC 7541 6.1: an index in seven bits.
+                    append(table[128 - byte])
+                    pos += 1
+                elif byte < 32:
+                    # RFC 7541 6.2.2, 6.2.3: without indexing, and never to be indexed.
+                    pos = self._literal(block, pos, 15, fields)
+                    if end - pos >= RUN_BYTES_MIN:
+                        pos = self._run(block, pos, fields)
+                elif byte >= 64:
+                    pos = self._indexed(block, pos, fields) if byte >= 128 else self._added(block, pos, fields)
+                else:
+                    if fields:
+                        # RFC 7541 4.2
+                        raise HpackError('table size update after a field')
+                    pos = self._resize(block, pos)
+        except IndexError:
+            raise HpackError('no such index, or a block that ends too soon') from None
+        return fields
+
+    def _run(self, block: bytes, pos: int, fields: Fields) -> int:
+        """Take the rest of a block if it is indices alone, which is what follows the path and was often there before."""
+        rest = block[pos:]
+        run = self._runs.get(rest)
+        if run is None:
+            if not _only_short_indices(rest):
+                return pos
+            table = self._table
+            run = [table[128 - byte] for byte in rest]
+            if len(rest) <= RUN_BYTES_MAX:
+                if len(self._runs) >= RUNS_MAX:
+                    self._runs.clear()
+                self._runs[rest] = run
+        fields += run
+        return len(block)
+
+    def _indexed(self, block: bytes, pos: int, fields: Fields) -> int:
+        index, pos = _integer(block, pos, 127)
+        fields.append(self._at(index))
+        return pos
+
+    def _at(self, index: int) -> Field:
+        # RFC 7541 6.1: there is no index 0.
+        if not 0 < index <= len(self._table):
+            raise HpackError('no such index')
+        return self._table[-index]
+
+    def _added(self, block: bytes, pos: int, fields: Fields) -> int:
+        """RFC 7541 6.2.1: a field that becomes the newest entry."""
+        pos = self._literal(block, pos, 63, fields)
+        field = fields[-1]
+        size = len(field[0]) + len(field[1]) + ENTRY_BYTES_MORE
+        self._change()
+        # RFC 7541 4.4: room is made first; what is larger than the table empties it and is no entry.
+        if self._bytes + size > self._bytes_max:
+            self._evict(self._bytes_max - size)
+        if size <= self._bytes_max:
+            self._table.insert(-_STATIC_COUNT, field)
+            self._bytes += size
+            self.entry_bytes_max = max(self.entry_bytes_max, size)
+        return pos
+
+    def _resize(self, block: bytes, pos: int) -> int:
+        """RFC 7541 6.3"""
+        size, pos = _integer(block, pos, 31)
+        if size > self._limit:
+            raise HpackError('table size over SETTINGS_HEADER_TABLE_SIZE')
+        self._change()
+        self._bytes_max = size
+        self._evict(size)
+        return pos
+
+    def _change(self) -> None:
+        self.changes += 1
+        if self._runs:
+            self._runs.clear()
+
+    def _evict(self, bytes_max: int) -> None:
+        """RFC 7541 4.3: drop the oldest entries until no more than this is left."""
+        count = 0
+        entries = len(self._table) - _STATIC_COUNT
+        while self._bytes > bytes_max and count < entries:
+            name, value = self._table[count]
+            self._bytes -= len(name) + len(value) + ENTRY_BYTES_MORE
+            count += 1
+        del self._table[:count]
+
+    def _literal(self, block: bytes, pos: int, prefix: int, fields: Fields) -> int:
+        index = block[pos] & prefix
+        if index == 0:
+            name, pos = self._string(block, pos + 1)
+        elif index < prefix:
+            # A name, or IndexError.
+            name = self._table[-index][0]
+            pos += 1
+        else:
+            index, pos = _integer(block, pos, prefix)
+            name = self._at(index)[0]
+        value, pos = self._string(block, pos)
+        fields.append((name, value))
+        return pos
+
+    def _string(self, block: bytes, pos: int) -> tuple[bytes, int]:
+        """RFC 7541 5.2"""
+        first = block[pos]
+        size = first & 127
+        if size < 127:
+            pos += 1
+        else:
+            size, pos = _integer(block, pos, 127)
+        end = pos + size
+        if end > len(block):
+            raise HpackError('string longer than its block')
+        raw = block[pos:end]
+        if first < 128:
+            return raw, end
+        return self._texts.get(raw) or self._text(raw), end
+
+    def _text(self, raw: bytes) -> bytes:
+        try:
+            text = hpack_huffman.decode(raw)
+        except hpack_huffman.HuffmanError as exc:
+            raise HpackError(*exc.args) from None
+        if len(raw) <= TEXT_BYTES_MAX:
+            if len(self._texts) >= TEXTS_MAX:
+                self._texts.clear()
+            self._texts[raw] = text
+        return text
+
+
+def _integer(block: bytes, pos: int, prefix: int) -> tuple[int, int]:
+    """The integer whose prefix is in block[pos], and the position after it (RFC 7541 5.1)."""
+    value = block[pos] & prefix
+    pos += 1
+    if value < prefix:
+        return value, pos
+    for count in range(INTEGER_BYTES_MAX):
+        byte = block[pos]
+        pos += 1
+        value += (byte & 127) << 7 * count
+        if byte < 128:
+            return value, pos
+    raise HpackError('integer too large')

@@ -1,0 +1,247 @@
+"""The heads of one HTTP/2 connection as HPACK has them: those read and those written, with a memory of what repeats.
+
+A client mostly sends the same fields again but for the path, and perhaps one more field: such a head is the one before
+with two fields changed, and only these are looked at. Nothing of a client's is remembered beyond its connection.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from granian.protocol.contract import RequestHead
+from granian.protocol.hpack.decoder import HpackDecoder
+from granian.protocol.hpack.encoder import HpackEncoder, literal
+from granian.protocol.http2 import rules
+from granian.protocol.requests import FIELD_BYTES, apply_target
+from granian.protocol.responses import SECRET_FIELDS
+
+if TYPE_CHECKING:
+    from granian.protocol.contract import Fields, ResponseDefaults
+    from granian.protocol.limits import Http2Limits
+    from granian.protocol.responses import ResponseHead
+
+# Blocks that are remembered, and how long one may be.
+BLOCKS_MAX = 32
+BLOCK_BYTES_MAX = 512
+# How many heads of a connection are compared with the one before, in search of the field that changes.
+COMPARISONS_MAX = 8
+# Response heads whose blocks are remembered, and those that were sent once.
+RESPONSES_MAX = 64
+
+# Content-Length as HPACK has it.
+_lengths: dict[int, bytes] = {}
+_LENGTHS_MAX = 4096
+
+
+class HeadReader:
+    """Turns whole blocks into RequestHeads."""
+
+    __slots__ = (
+        '_after', '_before', '_changes', '_comparisons', '_decoder', '_ended', '_known', '_known_open', '_limits', '_model', '_name',
+        '_rest', '_varying', 'fields',
+    )  # fmt: skip
+
+    def __init__(self, limits: Http2Limits) -> None:
+        self._limits = limits
+        self._decoder = HpackDecoder()
+        # Block → head, as long as the dynamic table stays as it is: of requests without a body, and with one.
+        self._known: dict[bytes, RequestHead] = {}
+        self._known_open: dict[bytes, RequestHead] = {}
+        self._changes = 0
+        self._comparisons = COMPARISONS_MAX
+        # The head that others are like, whether it ended its request, and its list: before the path, and after it.
+        self._model: RequestHead | None = None
+        self._ended = True
+        self._before: Fields = []
+        self._rest: Fields = []
+        # Where in `_rest` stands what changes too, and the fields after that; -1: nothing does.
+        self._varying = -1
+        self._name = b''
+        self._after: Fields = []
+        # What was decoded last.
+        self.fields: Fields = []
+
+    def read(self, block: bytes, *, ended: bool) -> RequestHead:
+        """The head of a request; `ended`: no body follows. Raises HpackError, Refusal."""
+        decoder = self._decoder
+        known = self._known if ended else self._known_open
+        if decoder.changes == self._changes:
+            head = known.get(block)
+            if head is not None:
+                return head
+        else:
+            self._known.clear()
+            self._known_open.clear()
+            self._changes = decoder.changes
+        fields = self._decode(block)
+        head = self._similar(fields, ended=ended) or self._parsed(fields, ended=ended)
+        if decoder.changes == self._changes and len(block) <= BLOCK_BYTES_MAX:
+            if len(known) >= BLOCKS_MAX:
+                known.clear()
+            known[block] = head
+        return head
+
+    def trailers(self, block: bytes) -> Fields:
+        """The trailers of a request. Raises HpackError, Refusal."""
+        return rules.request_trailers(self._decode(block), self._limits)
+
+    def skip(self, block: bytes) -> None:
+        """Decode what nobody wants, for the sake of the dynamic table (RFC 9113 4.3). Raises HpackError."""
+        self._decoder.decode(block)
+
+    def _decode(self, block: bytes) -> Fields:
+        decoder = self._decoder
+        fields = self.fields = decoder.decode(block)
+        # No field is larger than the largest entry, or than what its own bytes may stand for: five bits are one (RFC 7541 5.2).
+        most = len(fields) * (decoder.entry_bytes_max + rules.FIELD_BYTES_MORE) + 2 * len(block)
+        bound = self._limits.head_bytes_max
+        if most > bound and rules.list_bytes(fields) > bound:
+            raise rules.head_too_large()
+        return fields
+
+    def _parsed(self, fields: Fields, *, ended: bool) -> RequestHead:
+        head = rules.request_head(fields, self._limits, ended=ended)
+        names = [name for name, _ in fields]
+        at = names.index(b':path')
+        self._model = head
+        self._ended = ended
+        self._before = fields[:at]
+        self._rest = fields[at + 1 :]
+        self._varying = -1
+        return head
+
+    def _similar(self, fields: Fields, *, ended: bool) -> RequestHead | None:
+        """The head of a list that differs from the model's in the path, and perhaps one more field; or None."""
+        model = self._model
+        at = len(self._before)
+        if model is None or ended is not self._ended or fields[:at] != self._before or len(fields) <= at:
+            return None
+        name, path = fields[at]
+        rest = fields[at + 1 :]
+        if name != b':path' or path[:1] != b'/':
+            return None
+        if rest == self._rest:
+            return self._like(model, path, model.fields)
+        return self._varied(model, path, rest)
+
+    def _varied(self, model: RequestHead, path: bytes, rest: Fields) -> RequestHead | None:
+        if len(rest) != len(self._rest):
+            return None
+        at = self._varying
+        if at < 0:
+            at = self._compare(model, rest)
+        if at < 0 or rest[at][0] != self._name or rest[:at] != self._rest[:at] or rest[at + 1 :] != self._after:
+            return None
+        value = rest[at][1]
+        if value.translate(None, FIELD_BYTES) or value != value.strip(b' \t'):
+            return None
+        # The application's list ends as ours does.
+        fields = model.fields.copy()
+        fields[at - len(rest)] = rest[at]
+        head = self._like(model, path, fields)
+        head.like = model, rest[at]
+        return head
+
+    def _compare(self, model: RequestHead, rest: Fields) -> int:
+        """Learn which field changes, if it is one and decides nothing."""
+        if not self._comparisons:
+            return -1
+        self._comparisons -= 1
+        changed = [at for at, field in enumerate(rest) if field != self._rest[at]]
+        at = changed[0]
+        name = rest[at][0]
+        known = self._rest[at - len(rest) :]
+        if len(changed) > 1 or name != known[0][0] or not rules.decides_nothing(name):
+            return -1
+        if model.fields[at - len(rest) :] != known:
+            return -1
+        self._varying = at
+        self._name = name
+        self._after = self._rest[at + 1 :]
+        return at
+
+    def _like(self, model: RequestHead, path: bytes, fields: Fields) -> RequestHead:
+        head = RequestHead()
+        head.method = model.method
+        head.version = model.version
+        head.fields = fields
+        head.authority = model.authority
+        head.content_length = model.content_length
+        head.expects_continue = model.expects_continue
+        head.keep_alive = model.keep_alive
+        head.upgrade = model.upgrade
+        head.kept = None
+        # Of the fields, any will do.
+        head.like = model, fields[0]
+        apply_target(head, path, self._limits)
+        return head
+
+
+class HeadWriter:
+    """Turns response heads into blocks."""
+
+    __slots__ = ('_blocks', '_changes', '_defaults', '_once', 'encoder')
+
+    def __init__(self, defaults: ResponseDefaults) -> None:
+        self._defaults = defaults
+        self.encoder = HpackEncoder()
+        # Blocks without content-length and date, as long as the dynamic table stays as it is.
+        self._blocks: dict[ResponseHead, bytes] = {}
+        self._changes = 0
+        self._once: set[ResponseHead] = set()
+
+    def final(self, response: ResponseHead, length: int | None) -> bytes:
+        """The block of a final response; `length`: the content-length to declare. It may be sent in any case."""
+        if self.encoder.changes != self._changes or self.encoder.resized:
+            block = self._renewed(response)
+        else:
+            block = self._blocks.get(response) or self._made(response)
+        if length is not None:
+            block += _lengths.get(length) or _length(length)
+        if response.has_date:
+            return block
+        return block + (self._defaults.date_block or self._date())
+
+    def encoded(self, fields: Fields) -> bytes:
+        """The block of an interim response, or of trailers."""
+        encoder = self.encoder
+        update = encoder.size_update() if encoder.resized else b''
+        return update + encoder.encode(fields)
+
+    def _renewed(self, response: ResponseHead) -> bytes:
+        self._blocks.clear()
+        encoder = self.encoder
+        self._changes = encoder.changes
+        update = encoder.size_update() if encoder.resized else b''
+        return update + self._made(response)
+
+    def _made(self, response: ResponseHead) -> bytes:
+        fields = [(b':status', b'%d' % response.status), *rules.plain_fields(response)]
+        if not response.has_server and self._defaults.server_value:
+            fields.append((b'server', self._defaults.server_value))
+        known = response in self._once
+        block = self.encoder.encode(fields, learn=known)
+        if not known:
+            # Heads that repeat are the same objects, see `responses.response_head`. Others are not worth an entry.
+            if len(self._once) >= RESPONSES_MAX:
+                self._once.clear()
+            if SECRET_FIELDS.isdisjoint([name for name, _ in fields]):
+                self._once.add(response)
+        elif self.encoder.changes == self._changes:
+            if len(self._blocks) >= RESPONSES_MAX:
+                self._blocks.clear()
+            self._blocks[response] = block
+        return block
+
+    def _date(self) -> bytes:
+        defaults = self._defaults
+        if defaults.date_value:
+            defaults.date_block = literal((b'date', defaults.date_value))
+        return defaults.date_block
+
+
+def _length(length: int) -> bytes:
+    block = literal((b'content-length', b'%d' % length))
+    if len(_lengths) < _LENGTHS_MAX:
+        _lengths[length] = block
+    return block

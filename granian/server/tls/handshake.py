@@ -1,0 +1,270 @@
+"""The handshake of one accepted socket: its deadline, its place among the others, its expensive step in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections import deque
+from typing import TYPE_CHECKING, cast
+
+from granian.certificates import in_words
+from granian.server.deadlines import NEVER
+from granian.server.tls.facts import TlsFacts
+from granian.server.tls.pump import TlsPump
+
+if TYPE_CHECKING:
+    from granian.server.tls.listener import TlsListener
+
+logger = logging.getLogger('_granian')
+
+# Where handshakes are full: a client that let its own wait for longer makes room for another.
+STALLED_S = 1.0
+SPEAKS_TLS = (
+    b'HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 38\r\nconnection: close\r\n\r\n'
+    b'This port speaks TLS: use https:// URL'
+)
+
+
+class HandshakeGate:
+    """Counts handshakes, from their first byte on. More than `limit` wait in the order in which they came."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        # In the order in which they began, each with the time when it last heard from its client.
+        self._active: dict[Handshake, float] = {}
+        self._waiting: deque[Handshake] = deque()
+
+    def enter(self, handshake: Handshake, now: float) -> bool:
+        """Whether it may begin at once; otherwise its `begin` is called later."""
+        if len(self._active) >= self._limit:
+            self._evict(now)
+        if len(self._active) >= self._limit:
+            self._waiting.append(handshake)
+            return False
+        self._active[handshake] = now
+        return True
+
+    def _evict(self, now: float) -> None:
+        stalled = next(
+            (each for each, heard in self._active.items() if now - heard > STALLED_S and not each.working), None
+        )
+        if stalled is not None:
+            stalled.fail('it stalled while others waited')
+
+    def heard(self, handshake: Handshake, now: float) -> None:
+        self._active[handshake] = now
+
+    def leave(self, handshake: Handshake, now: float) -> None:
+        """It is over, or its connection is."""
+        if self._active.pop(handshake, None) is None:
+            if handshake in self._waiting:
+                self._waiting.remove(handshake)
+            return
+        if self._waiting and len(self._active) < self._limit:
+            follower = self._waiting.popleft()
+            self._active[follower] = now
+            follower.begin()
+
+
+class Handshake(asyncio.Protocol):
+    """The socket's protocol until the peers agree; then a TlsPump is, and the connection begins."""
+
+    def __init__(self, listener: TlsListener) -> None:
+        self._listener = listener
+        self._held: list[bytes] = []
+        self._tls: ssl.SSLObject | None = None
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.deadline = self.check_at = NEVER
+        # A thread is at it: nothing here may touch what it works on.
+        self.working = False
+        self._over = self._peer_ended = False
+
+    # ── the transport's calls ────────────────────────────────────────────────────────────────────────────────────
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast('asyncio.Transport', transport)
+        service = self._listener.service
+        service.connections.add(self)
+        self._arm(self._listener.settings.handshake_s)
+        if service.draining:
+            self.drain()
+
+    def data_received(self, data: bytes) -> None:
+        if self._over:
+            return
+        if self._listener.service.draining and not self._heard_of:
+            self._arm(self._listener.settings.handshake_s)
+        self._held.append(data)
+        if self._tls is not None:
+            if not self.working:
+                self._listener.gate.heard(self, self._listener.service.wheel.now)
+                self._step()
+        elif len(self._held) == 1:
+            self._enter()
+
+    def _enter(self) -> None:
+        if self._listener.gate.enter(self, self._listener.service.wheel.now):
+            self.begin()
+        else:
+            self._transport.pause_reading()
+
+    def begin(self) -> None:
+        """There is room."""
+        self._credentials = credentials = self._listener.credentials
+        self._tls = credentials.context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        if credentials.offloads:
+            self._work_in_thread()
+        else:
+            self._transport.resume_reading()
+            self._step()
+
+    def eof_received(self) -> bool:
+        self._peer_ended = True
+        if not self.working:
+            self._left()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._left()
+        self._settle()
+        self._listener.service.connections.discard(self)
+        self._listener.service.connection_closed()
+
+    def _left(self) -> None:
+        if not self._over and self._heard_of:
+            self._log('the client left')
+        self._over = True
+
+    @property
+    def _heard_of(self) -> bool:
+        """Whether the client has said anything: checks of ports and of health say nothing."""
+        return bool(self._held) or self._tls is not None
+
+    # ── the handshake ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _feed(self) -> None:
+        for data in self._held:
+            self._incoming.write(data)
+        self._held.clear()
+
+    def _step(self) -> None:
+        self._feed()
+        self._came_to(self._advance())
+
+    def _advance(self) -> ssl.SSLError | None:
+        """One step; what it came to, None: it is done."""
+        assert self._tls is not None
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLError as exc:
+            return exc
+        return None
+
+    def _work_in_thread(self) -> None:
+        """The step that signs takes as long as many requests; OpenSSL lets go of the interpreter for it."""
+        self._transport.pause_reading()
+        self._feed()
+        self.working = True
+        service = self._listener.service
+        working = service.loop.run_in_executor(self._listener.pool, self._advance)
+        working.add_done_callback(self._worked)
+
+    def _worked(self, working: asyncio.Future[ssl.SSLError | None]) -> None:
+        self.working = False
+        if self._over or working.cancelled():
+            return
+        self._transport.resume_reading()
+        self._came_to(working.result())
+        if self._held and not self._over:
+            self._step()
+
+    def _came_to(self, exc: ssl.SSLError | None) -> None:
+        if exc is None:
+            self._done()
+        elif isinstance(exc, ssl.SSLWantReadError):
+            self._send()
+        else:
+            self._failed(exc)
+
+    def _send(self) -> None:
+        if self._outgoing.pending:
+            self._transport.write(self._outgoing.read())
+
+    def _done(self) -> None:
+        self._over = True
+        self._send()
+        self._feed()
+        tls = self._tls
+        assert tls is not None
+        facts = TlsFacts(tls, self._credentials.pem_of(tls.context))
+        pump = TlsPump(self._transport, tls, (self._incoming, self._outgoing), facts, self._listener.service.loop)
+        connection = self._listener.service.connection(tls.selected_alpn_protocol())
+        self._settle()
+        pump.start(connection)
+        # Not before the connection is there: somebody may wait for the last one.
+        self._listener.service.connections.discard(self)
+
+    def _settle(self) -> None:
+        """Leave the place, and the wheel."""
+        service = self._listener.service
+        self.deadline = NEVER
+        service.wheel.forget(self)
+        self._listener.gate.leave(self, service.wheel.now)
+
+    def _failed(self, exc: ssl.SSLError) -> None:
+        if exc.reason == 'HTTP_REQUEST':
+            self._outgoing.read()
+            self._transport.write(SPEAKS_TLS)
+            self._end('it speaks HTTP without TLS')
+            return
+        self._send()
+        self._end(in_words(exc), is_refusal=isinstance(exc, ssl.SSLCertVerificationError) or exc.reason in REFUSALS)
+
+    def _end(self, reason: str, *, is_refusal: bool = False) -> None:
+        """Close once what was written has left."""
+        self._log(reason, logging.WARNING if is_refusal else logging.INFO)
+        self._over = True
+        self._settle()
+        self._transport.close()
+
+    def fail(self, reason: str) -> None:
+        """Give up now."""
+        if self._heard_of:
+            self._log(reason)
+        self._over = True
+        self._settle()
+        self._listener.service.connections.discard(self)
+        self._transport.abort()
+
+    def _log(self, reason: str, level: int = logging.INFO) -> None:
+        logger.log(level, 'TLS handshake with %s failed: %s', _peer(self._transport), reason)
+
+    # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _arm(self, after_s: float) -> None:
+        wheel = self._listener.service.wheel
+        self.deadline = wheel.now + after_s
+        wheel.watch(self)
+
+    def expired(self) -> None:
+        self.fail(f'not done after {self._listener.settings.handshake_s:g} s')
+
+    def drain(self) -> None:
+        """A handshake that has begun goes on; who says nothing now is let go as soon as an idle connection is."""
+        if not self._heard_of:
+            self._arm(self._listener.service.drain_idle_s)
+
+    def cut(self) -> None:
+        self.fail('the server stops')
+
+
+# What clients without the certificate that they need fail with.
+REFUSALS = frozenset({'PEER_DID_NOT_RETURN_A_CERTIFICATE', 'CERTIFICATE_VERIFY_FAILED'})
+
+
+def _peer(transport: asyncio.Transport) -> str:
+    peer = transport.get_extra_info('peername')
+    if not isinstance(peer, tuple):
+        return 'a client on a Unix socket'
+    return f'[{peer[0]}]:{peer[1]}' if ':' in peer[0] else f'{peer[0]}:{peer[1]}'

@@ -1,0 +1,328 @@
+"""TLS between a socket's transport and a connection, after the handshake: a protocol to the one, a transport to the other."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from granian.certificates import in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from granian.server.tls.facts import TlsFacts
+
+logger = logging.getLogger('_granian')
+
+# The most that one record holds (RFC 8446 5.1).
+RECORD_BYTES = 16 * 1024
+# More than this is encrypted bit by bit, as the socket takes it: neither the loop nor memory is filled with it.
+SLICE_BYTES = 256 * 1024
+SLICES_PER_TURN = 4
+# Pieces smaller than this on average are joined before they are encrypted: each would be a record of its own.
+SMALL_BYTES = 4096
+
+
+class TlsPump(asyncio.Protocol, asyncio.Transport):
+    """Whole once the handshake is done: `start`. What the peer sends ends by close_notify, or else is cut (RFC 8446 6.1)."""
+
+    __slots__ = (
+        '_backlog', '_backlog_bytes', '_blocked', '_closing', '_connection', '_end_said', '_ended', '_half_closed', '_has_part', '_held_back',
+        '_incoming', '_loop', '_outgoing', '_paused', '_read', '_receive', '_said_blocked', '_tls', '_transport', '_write', 'facts',
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        tls: ssl.SSLObject,
+        bios: tuple[ssl.MemoryBIO, ssl.MemoryBIO],
+        facts: TlsFacts,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._transport = transport
+        self._tls = tls
+        self._incoming, self._outgoing = bios
+        self._loop = loop
+        self.facts = facts
+        self._read, self._write = tls.read, tls.write
+        # A record has arrived in part.
+        self._has_part = True
+        # Not encrypted yet: the socket does not take what is.
+        self._backlog: deque[memoryview] = deque()
+        self._backlog_bytes = 0
+        # The socket's transport takes no more; the connection was told so.
+        self._blocked = self._said_blocked = False
+        # The connection does not want to read; we do not, because our answers are not taken.
+        self._paused = self._held_back = False
+        # We were told to close; to send no more; the peer said that it sends no more.
+        self._closing = self._half_closed = self._ended = False
+        # We have sent close_notify.
+        self._end_said = False
+
+    def start(self, connection: asyncio.Protocol) -> None:
+        """Stand between the two from now on."""
+        self._connection = connection
+        self._receive = connection.data_received
+        self._transport.set_protocol(self)
+        connection.connection_made(self)
+        if self._incoming.pending:
+            self.data_received(b'')
+
+    # ── the socket's transport's calls ───────────────────────────────────────────────────────────────────────────
+
+    def data_received(self, data: bytes) -> None:
+        if self._ended or self._closing:
+            return
+        incoming = self._incoming
+        incoming.write(data)
+        try:
+            # What a record holds is less than the record, unless a part of it came before.
+            size = len(data)
+            data = self._read(RECORD_BYTES if self._has_part or size > RECORD_BYTES else size)
+        except ssl.SSLWantReadError:
+            self._has_part = True
+            self._send_own()
+            return
+        except ssl.SSLError as exc:
+            self._fail(exc)
+            return
+        self._has_part = False
+        if not data:
+            self._end()
+        elif incoming.pending:
+            self._read_on(data)
+        else:
+            self._receive(data)
+
+    def _read_on(self, first: bytes) -> None:
+        """All the other records that have arrived: so that one read is one call, and one write."""
+        pieces = [first]
+        try:
+            while self._incoming.pending and pieces[-1]:
+                pieces.append(self._read(RECORD_BYTES))
+        except ssl.SSLWantReadError:
+            self._has_part = True
+        except ssl.SSLError as exc:
+            self._fail(exc)
+            return
+        self._receive(b''.join(pieces))
+        self._send_own()
+        if not pieces[-1]:
+            self._end()
+
+    def _end(self) -> None:
+        """close_notify: the peer sends no more; it may still read."""
+        self._ended = True
+        if not (self._closing or self._connection.eof_received()):
+            self.close()
+
+    def _send_own(self) -> None:
+        """What TLS answers by itself, if that cannot wait (RFC 8446 4.6.3: an update of keys can, for what is sent next).
+
+        A peer that asks and never reads is not read either.
+        """
+        if not self._outgoing.pending:
+            return
+        self._transport.write(self._outgoing.read())
+        if self._blocked and not (self._paused or self._held_back):
+            self._held_back = True
+            self._transport.pause_reading()
+
+    def _fail(self, exc: ssl.SSLError) -> None:
+        """The peer broke the protocol, or answered our end by its own."""
+        if isinstance(exc, ssl.SSLZeroReturnError):
+            self._end()
+            return
+        logger.debug('TLS connection with %s failed: %s', self._transport.get_extra_info('peername'), in_words(exc))
+        alert = self._outgoing.read()
+        if alert and not self._blocked:
+            self._end_said = self._closing = True
+            self._transport.write(alert)
+            self._transport.close()
+        else:
+            self.abort()
+
+    def eof_received(self) -> bool:
+        if self._ended:
+            return not self._closing
+        if self._half_closed:
+            # Many clients that were told of our end close without a word.
+            return bool(self._connection.eof_received())
+        # RFC 8446 6.1: cut off, perhaps by somebody else than the peer.
+        logger.debug('TLS connection with %s was cut off', self._transport.get_extra_info('peername'))
+        self.abort()
+        return False
+
+    def pause_writing(self) -> None:
+        self._blocked = True
+        self._say_blocked()
+
+    def _say_blocked(self) -> None:
+        if not self._said_blocked:
+            self._said_blocked = True
+            self._connection.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._blocked = False
+        if self._held_back:
+            self._held_back = False
+            if not self._paused:
+                self._transport.resume_reading()
+        self._work_off()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closing = self._blocked = True
+        self._backlog.clear()
+        self._backlog_bytes = 0
+        self._connection.connection_lost(exc)
+        # They hold each other: nobody should have to look for them.
+        del self._connection, self._receive
+
+    # ── the connection's calls ───────────────────────────────────────────────────────────────────────────────────
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._closing or self._half_closed or not data:
+            return
+        if self._backlog or self._blocked or len(data) > SLICE_BYTES:
+            self._put(data)
+            return
+        self._write(data)
+        self._transport.write(self._outgoing.read())
+
+    def writelines(self, pieces: Iterable[bytes | bytearray | memoryview]) -> None:
+        pieces = list(pieces)
+        total = sum(map(len, pieces))
+        if total < SMALL_BYTES * len(pieces):
+            self.write(b''.join(pieces))
+        elif self._closing or self._half_closed:
+            return
+        elif self._backlog or self._blocked or total > SLICE_BYTES:
+            for piece in pieces:
+                if piece:
+                    self._put(piece)
+        else:
+            for piece in pieces:
+                if piece:
+                    self._write(piece)
+            self._transport.write(self._outgoing.read())
+
+    def _put(self, data: bytes | bytearray | memoryview) -> None:
+        self._backlog.append(memoryview(data))
+        self._backlog_bytes += len(data)
+        self._work_off()
+
+    def _work_off(self) -> None:
+        """Encrypt what waits, for as long as the socket takes it."""
+        slices = SLICES_PER_TURN
+        while self._backlog and not self._blocked and slices:
+            slices -= 1
+            self._write(self._next_slice())
+            self._transport.write(self._outgoing.read())
+        if self._backlog:
+            self._say_blocked()
+            if not self._blocked:
+                self._loop.call_soon(self._work_off)
+        elif not self._blocked:
+            self._worked_off()
+
+    def _next_slice(self) -> memoryview:
+        first = self._backlog.popleft()
+        if len(first) > SLICE_BYTES:
+            self._backlog.appendleft(first[SLICE_BYTES:])
+        piece = first[:SLICE_BYTES]
+        self._backlog_bytes -= len(piece)
+        return piece
+
+    def _worked_off(self) -> None:
+        if self._half_closed and not self._end_said:
+            self._end_socket()
+        if self._closing:
+            self._close_socket()
+        if self._said_blocked:
+            self._said_blocked = False
+            self._connection.resume_writing()
+
+    def close(self) -> None:
+        if self._closing:
+            return
+        self._closing = True
+        if not self._backlog:
+            self._close_socket()
+
+    def _close_socket(self) -> None:
+        self._say_end()
+        self._transport.close()
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        """Send no more, and go on reading."""
+        if self._half_closed or self._closing:
+            return
+        self._half_closed = True
+        if not self._backlog:
+            self._end_socket()
+
+    def _end_socket(self) -> None:
+        self._say_end()
+        if self._transport.can_write_eof() and not self._transport.is_closing():
+            self._transport.write_eof()
+
+    def _say_end(self) -> None:
+        """close_notify; what the peer answers to it comes by itself, or not at all (RFC 8446 6.1)."""
+        if self._end_said:
+            return
+        self._end_said = True
+        try:
+            self._tls.unwrap()
+        except (ssl.SSLWantReadError, ssl.SSLZeroReturnError):
+            pass
+        except ssl.SSLError as exc:
+            logger.debug('TLS connection could not be ended: %s', in_words(exc))
+        if self._outgoing.pending:
+            self._transport.write(self._outgoing.read())
+
+    def abort(self) -> None:
+        self._closing = True
+        self._backlog.clear()
+        self._backlog_bytes = 0
+        self._transport.abort()
+
+    def is_closing(self) -> bool:
+        return self._closing or self._transport.is_closing()
+
+    def pause_reading(self) -> None:
+        self._paused = True
+        if not self._held_back:
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._paused = False
+        if not self._held_back:
+            self._transport.resume_reading()
+
+    def is_reading(self) -> bool:
+        return not (self._paused or self._closing)
+
+    def get_write_buffer_size(self) -> int:
+        return self._backlog_bytes + self._transport.get_write_buffer_size()
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self._transport.set_write_buffer_limits(high, low)
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        if name == 'tls':
+            return self.facts
+        return self._tls if name == 'ssl_object' else self._transport.get_extra_info(name, default)
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        return self._connection
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        assert isinstance(protocol, asyncio.Protocol)
+        self._connection = protocol
+        self._receive = protocol.data_received
