@@ -270,7 +270,8 @@ class Exchange:
 
     def put(self, data: bytes) -> None:
         """Send some of the body, together with what follows: it leaves with the next `write`, or `carrier.flush`."""
-        self._check_open()
+        if self.lost:
+            self._check_open()
         try:
             self._engine.write(self._stream, data)
         except InvalidResponse:

@@ -165,7 +165,7 @@ async def test_a_client_that_leaves_has_the_file_closed(serve_wsgi, file, caplog
     async with serve_wsgi(wrapping(opened)) as server:
         client = await server.connect(receive_buffer_bytes=4096)
         await client.get()
-        await server.until(lambda: any(each.blocked for each in server.shared.connections))
+        await server.until(lambda: any(each.blocked for each in server.connections))
         client.reset()
         await server.until(lambda: opened.closed)
     assert not [record for record in caplog.records if record.name == '_granian']

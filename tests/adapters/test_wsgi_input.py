@@ -101,7 +101,7 @@ async def test_a_large_body_is_not_read_faster_than_the_application_takes_it(ser
         await client.send(b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n' % size)
         upload = server.loop.create_task(client.send(b'x' * size))
         connection = None
-        await server.until(lambda: any(each.engine.paused for each in server.shared.connections))
+        await server.until(lambda: any(each.engine.paused for each in server.connections))
         (connection,) = server.shared.connections
         assert sum(map(len, connection._exchange._chunks)) < 1_000_000
         assert not upload.done()

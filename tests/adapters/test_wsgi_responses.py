@@ -330,7 +330,7 @@ async def test_a_client_that_does_not_read_stops_the_application(serve_wsgi):
     async with serve_wsgi(app) as server:
         client = await server.connect(receive_buffer_bytes=4096)
         await client.get()
-        await server.until(lambda: any(each.blocked for each in server.shared.connections))
+        await server.until(lambda: any(each.blocked for each in server.connections))
         held = -1
         while held != len(taken):
             held = len(taken)
@@ -357,7 +357,7 @@ async def test_a_client_that_leaves_ends_the_iteration_and_closes_it(serve_wsgi,
         client = await server.connect(receive_buffer_bytes=4096)
         await client.get()
         if blocked:
-            await server.until(lambda: any(each.blocked for each in server.shared.connections))
+            await server.until(lambda: any(each.blocked for each in server.connections))
         else:
             await client.head()
         client.reset()

@@ -35,6 +35,7 @@ from granian.server.settings import (
     Timeouts,
     WebSocketSettings,
 )
+from granian.server.sniffing import Sniffer
 from granian.websocket import SessionTerms
 from tests.helpers.tls import client_class, tls_settings
 
@@ -256,6 +257,11 @@ class Served:
         client = await self.connect()
         await client.get(path, *fields)
         return await client.reply()
+
+    @property
+    def connections(self) -> list[Any]:
+        """Those of which it is known what they speak."""
+        return [each for each in self.shared.connections if not isinstance(each, Sniffer)]
 
     async def until(self, condition: Any) -> None:
         """Return once `condition()` holds."""

@@ -168,7 +168,7 @@ async def test_a_client_that_leaves_wakes_an_application_that_is_held_back(serve
     async with serve(app) as server:
         client = await server.connect(receive_buffer_bytes=4096)
         await client.get()
-        await server.until(lambda: any(connection.blocked for connection in server.shared.connections))
+        await server.until(lambda: any(connection.blocked for connection in server.connections))
         client.reset()
         error = await asyncio.wait_for(raised.get(), 5)
         assert str(error) == 'ASGI flow error: Transport closed'

@@ -147,7 +147,7 @@ async def test_a_head_that_is_on_its_way_is_waited_for(serve):
     async with serve(app) as server:
         client = await server.connect()
         await client.send(b'GET / HTTP/1.1\r\n')
-        await server.until(lambda: any(c.engine.phase == 'head' for c in server.shared.connections))
+        await server.until(lambda: any(c.engine.phase == 'head' for c in server.connections))
         stop = stopping(server)
         await begun(server)
         await asyncio.sleep(0.15)
@@ -295,7 +295,7 @@ async def test_a_slow_reader_gets_the_whole_of_its_answer(serve):
     async with serve(app) as server:
         client = await server.connect(receive_buffer_bytes=4096)
         await client.get()
-        await server.until(lambda: any(c.blocked for c in server.shared.connections))
+        await server.until(lambda: any(c.blocked for c in server.connections))
         stop = stopping(server)
         await begun(server)
         await asyncio.sleep(0.15)

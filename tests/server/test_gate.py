@@ -145,7 +145,7 @@ async def test_half_a_head_that_waited_for_its_turn_is_timed_after_it(serve):
     async with serve(app, exchanges_max=1, timeouts={'head_s': 0.1}) as server:
         slow = await server.connect()
         await slow.send(b'GET / HTTP/1.1\r\n')
-        await server.until(lambda: any(c.engine.phase == 'head' for c in server.shared.connections))
+        await server.until(lambda: any(c.engine.phase == 'head' for c in server.connections))
         (first,) = await clients_asking(server, 1)
         await slow.send(b'Host: a\r\n')
         await server.until(lambda: server.shared.gate._waiting)
@@ -194,7 +194,7 @@ async def test_a_reset_is_noticed_behind_what_is_not_read(serve, monkeypatch):
         first = await server.connect()
         await first.get('/waits')
         await first.send(b'GET /next HTTP/1.1\r\nHost: a\r\n\r\n' * 2000)
-        await server.until(lambda: any(each._paused for each in server.shared.connections))
+        await server.until(lambda: any(each._paused for each in server.connections))
         first.reset()
         await asyncio.wait_for(left.wait(), 10)
         other = await server.connect()

@@ -185,6 +185,6 @@ async def test_a_client_that_leaves_while_it_is_held_back_is_forgotten(serve):
     async with serve(app) as server:
         client = await server.connect(receive_buffer_bytes=4096)
         await client.send(get('/') * 200)
-        await server.until(lambda: any(connection.blocked for connection in server.shared.connections))
+        await server.until(lambda: any(connection.blocked for connection in server.connections))
         client.reset()
         await server.until(lambda: not server.shared.connections)

@@ -195,9 +195,7 @@ async def test_handshake_that_began_before_a_replacement_goes_on(encrypted, tmp_
         client.peer = TlsPeer(authority().client_context())
         hello = client.peer.hello()
         await client.raw_send(hello[:100])
-        await server.until(
-            lambda: any(isinstance(each, Handshake) and each._heard_of for each in server.shared.connections)
-        )
+        await server.until(lambda: any(isinstance(each, Handshake) and each._heard_of for each in server.connections))
         replace(authority().issue(), tmp_path)
         assert await server.serving.reload_certificates()
         await client.raw_send(hello[100:])

@@ -30,7 +30,7 @@ def encrypted(serve, tmp_path):
 
 def open_ones(server):
     """The connections; clients are done with a handshake before the server is."""
-    return [each for each in server.shared.connections if isinstance(each, Connection)]
+    return [each for each in server.connections if isinstance(each, Connection)]
 
 
 async def test_requests_are_answered_one_after_another(encrypted):

@@ -56,7 +56,7 @@ async def refused(client, context):
 
 
 def handshakes(server):
-    return [each for each in server.shared.connections if isinstance(each, Handshake)]
+    return [each for each in server.connections if isinstance(each, Handshake)]
 
 
 # ── client certificates ──────────────────────────────────────────────────────────────────────────────────────────────

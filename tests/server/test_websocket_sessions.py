@@ -359,7 +359,7 @@ async def test_a_session_that_is_asked_for_while_it_stops_is_503(serve):
     async with serve(app) as server:
         client = await server.connect()
         await client.send(b'GET / HTTP/1.1\r\nHost: test\r\n')
-        await server.until(lambda: [c for c in server.shared.connections if c.engine.phase == 'head'])
+        await server.until(lambda: [c for c in server.connections if c.engine.phase == 'head'])
         stopping = asyncio.ensure_future(server.stop())
         await server.until(lambda: server.serving.sessions.draining)
         await client.send(

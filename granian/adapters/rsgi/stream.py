@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger('_granian')
 
 # Pieces sent without waiting in between leave together, up to about this many bytes.
-TOGETHER_BYTES_MAX = 64 * 1024
+TOGETHER_BYTES_MAX = 128 * 1024
 
 
 class HTTPStreamTransport:

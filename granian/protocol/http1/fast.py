@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # Up to this a body is sent in one piece with its head: the copy costs less than a second buffer.
 JOIN_BYTES_MAX = 16 * 1024
+# The same for a chunk and the lines around it: of those there are many in one write, so that each copy is one more.
+JOIN_CHUNK_BYTES_MAX = 4 * 1024
 # Pipelined requests held while one is being served. Copied at every read, so small.
 PIPELINE_BYTES_MAX = 16 * 1024
 
@@ -357,12 +359,13 @@ class Http1Fast:
         return b'%b%b\r\n' % (server, date)
 
     def write(self, stream: int, data: bytes) -> None:
-        self._check_owed(REST, stream)
+        if self._owed is not REST or stream != self.stream:
+            self._check_owed(REST, stream)
         left = self._response_left
         if self._silent or not data:
             return
         if left == CHUNKED:
-            if len(data) <= JOIN_BYTES_MAX:
+            if len(data) <= JOIN_CHUNK_BYTES_MAX:
                 self.output.append(b'%x\r\n%b\r\n' % (len(data), data))
             else:
                 self.output += (b'%x\r\n' % len(data), data, b'\r\n')

@@ -151,7 +151,7 @@ async def test_a_client_that_only_asks_is_read_no_more(serve, monkeypatch):
         peer = await Peer.of(server, receive_buffer_bytes=4096)
         data = b''.join(peer.request(f'/{number}'.ljust(2000, 'x'))[1] for number in range(100))
         sending = asyncio.ensure_future(peer.send(data))
-        await server.until(lambda: any(connection._clogged for connection in server.shared.connections))
+        await server.until(lambda: any(connection._clogged for connection in server.connections))
         (connection,) = server.shared.connections
         assert connection._transport.get_write_buffer_size() < 2 * MIB
         sending.cancel()
@@ -190,7 +190,7 @@ async def test_bodies_given_whole_do_not_pile_up(serve, shut):
             await peer.open(2**30, 0)
         streams = await ask_for_many(peer, 80)
         await server.until(lambda: app.begun)
-        await server.until(lambda: all(connection._waiting for connection in server.shared.connections))
+        await server.until(lambda: all(connection._waiting for connection in server.connections))
         held = len(app.begun)
         # Some fit into the buffers of the socket.
         assert HTTP2_WAITING_BODIES_MAX <= held < (20 if shut == 'windows' else 60)
