@@ -14,6 +14,7 @@ import pytest
 
 from tests.end_to_end.test_reload import Project, get, wait_gone, wait_until
 from tests.helpers.server import Server, server_environment
+from tests.helpers.sources import write_source
 
 MORE = """
 import time
@@ -177,8 +178,9 @@ def test_preloaded_applications_are_imported_once_and_anew_by_an_upgrade_only(pr
     def write_app(version: str) -> None:
         project.write_app(version)
         code = (project.folder / 'main.py').read_text()
-        (project.folder / 'main.py').write_text(
-            code + '\nos.write(1, f\'imported {os.environ.get("SHOP_COLOUR")}\\n\'.encode())\n'
+        write_source(
+            project.folder / 'main.py',
+            code + '\nos.write(1, f\'imported {os.environ.get("SHOP_COLOUR")}\\n\'.encode())\n',
         )
 
     write_app('one')
