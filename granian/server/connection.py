@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from granian.exchange import Exchange
 from granian.server.deadlines import NEVER
-from granian.server.passage import AVAILABLE, Passage, is_reset, unsent_bytes
+from granian.server.passage import AVAILABLE, Passage, is_reset
 from granian.server.tasks import start_now
 from granian.server.wire import LINGER_S, Wire
 
@@ -77,11 +77,6 @@ class Connection(Wire):
         self._settle()
         return not self._transport.is_closing()
 
-    def pause_writing(self) -> None:
-        self.blocked = True
-        self._unsent = unsent_bytes(self._transport)
-        self._arm(self._write_s())
-
     def resume_writing(self) -> None:
         self.blocked = False
         if self._lingering:
@@ -123,6 +118,7 @@ class Connection(Wire):
             # The client asks for more while it does not take what it was answered.
             self._postponed = True
             return
+        # As `_have_answered`, without one more call for each request.
         answering = service.handle(exchange)
         if answering is None:
             return
@@ -160,12 +156,7 @@ class Connection(Wire):
         if exchange is None or self.blocked:
             return
         self._postponed = False
-        answering = self.service.handle(exchange)
-        if answering is None:
-            return
-        task = start_now(answering, self.loop)
-        if not task.done():
-            self.service.keep(task)
+        self._have_answered(exchange)
 
     def on_body(self, stream: int, data: bytes) -> None:
         if self._exchange is not None:

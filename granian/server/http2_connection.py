@@ -13,7 +13,6 @@ from granian.protocol.contract import Refusal
 from granian.server.deadlines import NEVER
 from granian.server.http2_lanes import Lane, Pinger
 from granian.server.passage import unsent_bytes
-from granian.server.tasks import start_now
 from granian.server.wire import LINGER_S, Wire
 
 if TYPE_CHECKING:
@@ -109,11 +108,6 @@ class Http2Connection(Wire):
         self._settle()
         return not self._transport.is_closing()
 
-    def pause_writing(self) -> None:
-        self.blocked = True
-        self._unsent = unsent_bytes(self._transport)
-        self._arm(self._write_s())
-
     def resume_writing(self) -> None:
         self.blocked = False
         if self._lingering:
@@ -183,14 +177,8 @@ class Http2Connection(Wire):
         self._line_up()
 
     def _begin(self, exchange: Exchange) -> None:
-        service = self.service
-        service.gate.busy += 1
-        answering = service.handle(exchange)
-        if answering is None:
-            return
-        task = start_now(answering, self.loop)
-        if not task.done():
-            service.keep(task)
+        self.service.gate.busy += 1
+        self._have_answered(exchange)
 
     def on_body(self, stream: int, data: bytes) -> None:
         exchange = self._exchanges.get(stream)

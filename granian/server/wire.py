@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from granian.server.deadlines import NEVER
 from granian.server.passage import unsent_bytes
+from granian.server.tasks import start_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,11 @@ class Wire(asyncio.Protocol):
         self._ended = False
         self._unsent = 0
 
+    def pause_writing(self) -> None:
+        self.blocked = True
+        self._unsent = unsent_bytes(self._transport)
+        self._arm(self._write_s())
+
     def drain(self) -> None:
         """Finish what has begun, refuse what is new."""
         raise NotImplementedError
@@ -64,6 +70,16 @@ class Wire(asyncio.Protocol):
         self.service.connections.discard(self)
         self.deadline = NEVER
         self.service.wheel.forget(self)
+
+    def _have_answered(self, exchange: Exchange) -> None:
+        """Let whoever is responsible answer, and begin at once."""
+        service = self.service
+        answering = service.handle(exchange)
+        if answering is None:
+            return
+        task = start_now(answering, self.loop)
+        if not task.done():
+            service.keep(task)
 
     def _log_access(self, exchange: Exchange) -> None:
         log = self.service.access_log

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from tests.helpers import http2_client as h2
+from tests.helpers.doorman import Doorman
 from tests.helpers.http2_client import Peer
 from tests.helpers.serving import answer, asyncio_timeout, body, echo, one_loop, read_body, start
 
@@ -292,27 +293,6 @@ async def test_every_request_is_logged(serve):
         ]
         for task in server.shared.tasks:
             task.cancel()
-
-
-class Doorman:
-    """Lets requests end one by one, and knows how many there were at once."""
-
-    def __init__(self):
-        self.order = []
-        self.busy = self.busy_max = 0
-        self._tickets = asyncio.Queue()
-
-    async def __call__(self, scope, receive, send):
-        self.order.append(scope['path'])
-        self.busy += 1
-        self.busy_max = max(self.busy_max, self.busy)
-        await self._tickets.get()
-        self.busy -= 1
-        await answer(send, scope['path'].encode())
-
-    def let_end(self, count=1):
-        for _ in range(count):
-            self._tickets.put_nowait(None)
 
 
 async def test_requests_over_the_workers_limit_wait_in_order(serve):
