@@ -1,1 +1,0 @@
-"""Where values come from: files, env files, variables and flags, each with its place."""

@@ -1,1 +1,0 @@
-"""The sections of the document, one file each; `granian.config.model` puts them together."""

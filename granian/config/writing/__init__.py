@@ -1,1 +1,0 @@
-"""What is made from the model: schema, reference page, starter file."""

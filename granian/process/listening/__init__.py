@@ -1,1 +1,0 @@
-"""The sockets that a server listens on: bound once, inherited, handed on, taken off the network without a loss."""

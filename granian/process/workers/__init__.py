@@ -1,1 +1,0 @@
-"""Inside a worker process: its loop, its orders, its end."""
