@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from granian.process.loops import loops
+from granian.process.workers.loops import loops
 
 # What a type checker sees of it.
 register = loops.register

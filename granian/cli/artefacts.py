@@ -10,8 +10,8 @@ import click
 from granian.cli.commands import root
 from granian.cli.flags import default_of, metavar_of
 from granian.config.options import options
-from granian.config.reference import configuration_page, range_text
-from granian.config.schema import schema_text
+from granian.config.writing.reference import configuration_page, range_text
+from granian.config.writing.schema import schema_text
 
 _HEAD = """\
 # Command line

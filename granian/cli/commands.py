@@ -14,15 +14,15 @@ from granian.config.faults import ConfigurationFaults, printable
 from granian.config.later import LATER_FLAGS, NOT_YET
 from granian.config.loading import load
 from granian.config.options import document_of
-from granian.config.toml_writer import json_text, toml_text
-from granian.config.tree import key_text
+from granian.config.reading.tree import key_text
+from granian.config.writing.toml_writer import json_text, toml_text
 from granian.errors import ConfigurationError, FatalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from granian.config.loading import Loaded
-    from granian.config.positions import Path as KeyPath
+    from granian.config.reading.positions import Path as KeyPath
 
 # Wide enough for the long names of upstream's options.
 _WIDE = {'max_content_width': 110}
@@ -119,7 +119,7 @@ def _serve(ctx: click.Context, /, **_params: Any) -> None:
     def action() -> int:
         loaded = _loaded(ctx, needs_app=True)
         from granian.process.main import serve
-        from granian.process.rereading import Source
+        from granian.process.reloading.rereading import Source
 
         try:
             source = Source(lambda: _loaded(ctx, needs_app=True).config, loaded.label, loaded.files)
@@ -135,7 +135,7 @@ def _serve(ctx: click.Context, /, **_params: Any) -> None:
 def _check(ctx: click.Context, /, **_params: Any) -> None:
     def action() -> int:
         loaded = _loaded(ctx, needs_app=True)
-        from granian.process.check import check
+        from granian.process.plan.check import check
 
         problems = check(loaded.config)
         for problem in problems:
@@ -190,7 +190,7 @@ def _with_origins(value: Any, path: KeyPath, loaded: Loaded) -> Any:
 @click.command('schema')
 def _schema() -> None:
     """Print the JSON Schema of the configuration file."""
-    from granian.config.schema import schema_text
+    from granian.config.writing.schema import schema_text
 
     click.echo(schema_text(), nl=False)
 
@@ -200,7 +200,7 @@ def _schema() -> None:
 @click.pass_context
 def _init(ctx: click.Context, path: Path) -> None:
     """Write a commented starter file to PATH; an existing file stays as it is."""
-    from granian.config.starter import starter_text
+    from granian.config.writing.starter import starter_text
 
     def action() -> int:
         try:

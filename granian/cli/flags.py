@@ -9,11 +9,11 @@ import click
 from click.shell_completion import CompletionItem
 
 from granian.config.options import TOPICS, Option, options
-from granian.config.reference import range_text
-from granian.config.values import duration_s
+from granian.config.types.values import duration_s
+from granian.config.writing.reference import range_text
 
 if TYPE_CHECKING:
-    from granian.config.types import Flag
+    from granian.config.types.fields import Flag
 
     _ParamType = click.ParamType[Any]
 else:

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from granian.config.bind import Bind, parse_bind, tcp_bind
 from granian.config.faults import ConfigurationFaults, Fault
 from granian.config.model import Config
 from granian.config.options import default_bind, option_at, table_at
+from granian.config.reading.settings import reading
+from granian.config.reading.sources import PRECEDENCE, Layer, Situation, file_sources, label_of, read_env_files
+from granian.config.reading.tree import ROOT, Node, Origin, find, key_text, leaves, merge, nested, plain
 from granian.config.rules import Breach, broken_rules
-from granian.config.settings import reading
-from granian.config.sources import PRECEDENCE, Layer, Situation, file_sources, label_of, read_env_files
-from granian.config.tree import ROOT, Node, Origin, find, key_text, leaves, merge, nested, plain
-from granian.config.values import Given
+from granian.config.types.bind import Bind, parse_bind, tcp_bind
+from granian.config.types.values import Given
 from granian.config.wording import is_echo, nearest_key, words_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from granian.config.positions import Path as KeyPath
+    from granian.config.reading.positions import Path as KeyPath
 
 _FIRST_BIND: KeyPath = ('listeners', 0, 'bind')
 _SOURCE_ORDER = {'file': 0, 'variable': 1, 'flag': 2, 'argument': 2}

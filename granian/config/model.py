@@ -8,17 +8,18 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from granian.config.bind import Bind
-from granian.config.checks import check_access_format, check_logging_file
-from granian.config.http2 import Http2
-from granian.config.mounts import App, Rule, Static, with_own_names
-from granian.config.proxies import USUAL_FIELDS, ForwardedFields, ProxyProtocol, TrustedProxies
-from granian.config.reload import Reload
-from granian.config.section import COUNT_MAX, SIZE_MAX, WAIT_MAX_S, Section
-from granian.config.server import Server
-from granian.config.settings import MergedSources, is_reading
-from granian.config.tls import Tls
-from granian.config.types import (
+from granian.config.reading.settings import MergedSources, is_reading
+from granian.config.sections.http2 import Http2
+from granian.config.sections.mounts import App, Rule, Static, with_own_names
+from granian.config.sections.proxies import USUAL_FIELDS, ForwardedFields, ProxyProtocol, TrustedProxies
+from granian.config.sections.reload import Reload
+from granian.config.sections.section import COUNT_MAX, SIZE_MAX, WAIT_MAX_S, Section
+from granian.config.sections.server import Server
+from granian.config.sections.tls import Tls
+from granian.config.sections.websocket import WebSocket
+from granian.config.types.bind import Bind
+from granian.config.types.checks import check_access_format, check_logging_file
+from granian.config.types.fields import (
     CHOICE,
     Address,
     Duration,
@@ -32,7 +33,6 @@ from granian.config.types import (
     checked_file,
     checked_text,
 )
-from granian.config.websocket import WebSocket
 
 if TYPE_CHECKING:
     from pydantic_settings import PydanticBaseSettingsSource

@@ -11,16 +11,16 @@ from annotated_types import Ge, Gt, Le, MinLen
 from pydantic import BaseModel, SecretStr
 
 from granian.config.model import Config
-from granian.config.tree import key_text
-from granian.config.types import Flag, Kind
+from granian.config.reading.tree import key_text
+from granian.config.types.fields import Flag, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pydantic.fields import FieldInfo
 
-    from granian.config.bind import Bind
-    from granian.config.positions import Path
+    from granian.config.reading.positions import Path
+    from granian.config.types.bind import Bind
 
 ITEM = '[]'
 TOPICS = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from granian.config.tls import broken_tls_rules
+from granian.config.sections.tls import broken_tls_rules
 from granian.protocol.proxies.forwarded import FORWARDED, X_FORWARDED
 from granian.protocol.proxies.trusted import EVERYBODY, UNIX
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from granian.config.model import Config, Listener
-    from granian.config.mounts import App, Rule, Static
+    from granian.config.sections.mounts import App, Rule, Static
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from granian.config.checks import nearest, suggestion
 from granian.config.later import LATER_KEYS, NOT_YET
 from granian.config.options import Option, is_table_list, keys_in, option_at, pattern_of
-from granian.config.toml_writer import toml_value
-from granian.config.tree import key_text
-from granian.config.values import show
+from granian.config.reading.tree import key_text
+from granian.config.types.checks import nearest, suggestion
+from granian.config.types.values import show
+from granian.config.writing.toml_writer import toml_value
 
 if TYPE_CHECKING:
-    from granian.config.positions import Path
+    from granian.config.reading.positions import Path
 
 
 def is_echo(error: Any) -> bool:

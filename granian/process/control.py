@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from granian.errors import BindError, FatalError
-from granian.process import unix_socket
-from granian.process.rereading import Refused
+from granian.process.listening import unix_socket
+from granian.process.reloading.rereading import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from granian.process.unix_socket import SocketFile
+    from granian.process.listening.unix_socket import SocketFile
     from granian.process.waiting import Waiting
 
     Answer = Callable[[Refused | str], None]

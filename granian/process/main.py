@@ -7,23 +7,24 @@ import os
 from typing import TYPE_CHECKING
 
 from granian.observe.logs import logger
-from granian.process import planning, titles
-from granian.process.planning import HAS_FORK
+from granian.process import titles
+from granian.process.plan import planning
+from granian.process.plan.planning import HAS_FORK
 from granian.process.privileges import Umask
 from granian.process.program import StopRequested
-from granian.process.rereading import NOWHERE
+from granian.process.reloading.rereading import NOWHERE
+from granian.process.reloading.succession import Predecessor
 from granian.process.signals import raised
 from granian.process.situation import Situation
-from granian.process.succession import Predecessor
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
 
     from granian.config.model import Config
-    from granian.process.child import Child
-    from granian.process.rereading import Source
-    from granian.process.sections import WorkerSettings
+    from granian.process.plan.sections import WorkerSettings
+    from granian.process.pool.child import Child
+    from granian.process.reloading.rereading import Source
     from granian.process.signals import SignalPipe
 
 
@@ -84,7 +85,7 @@ class _Work:
     def __init__(self, situation: Situation) -> None:
         # Before the fork, so that all workers share what is imported.
         from granian.process.report import ChannelReport
-        from granian.process.worker import Worker
+        from granian.process.workers.worker import Worker
 
         self._situation = situation
         self._worker = Worker

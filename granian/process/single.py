@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from granian.observe.logs import logger
-from granian.process.worker import Worker
+from granian.process.workers.worker import Worker
 
 if TYPE_CHECKING:
-    from granian.process.generation import Generation
+    from granian.process.pool.generation import Generation
     from granian.process.report import StartFailure
 
 

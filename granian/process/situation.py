@@ -7,20 +7,22 @@ from typing import TYPE_CHECKING
 
 from granian.errors import FatalError, PidFileError
 from granian.observe.logs import logger
-from granian.process import control, encryption, pid_file, succession, titles
-from granian.process.generation import Generation
-from granian.process.planning import configure_logs
-from granian.process.sockets import bind_all
+from granian.process import control, pid_file, titles
+from granian.process.listening.sockets import bind_all
+from granian.process.plan import encryption
+from granian.process.plan.planning import configure_logs
+from granian.process.pool.generation import Generation
+from granian.process.reloading import succession
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from granian.process.listening.sockets import Sockets
+    from granian.process.plan.sections import LogSettings, Plan
     from granian.process.privileges import Umask
-    from granian.process.rereading import Source
-    from granian.process.sections import LogSettings, Plan
-    from granian.process.sockets import Sockets
-    from granian.process.succession import Predecessor
-    from granian.process.watching import WatchSettings
+    from granian.process.reloading.rereading import Source
+    from granian.process.reloading.succession import Predecessor
+    from granian.process.reloading.watching import WatchSettings
 
 
 class Situation:

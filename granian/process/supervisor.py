@@ -15,29 +15,29 @@ from granian.errors import BindError
 from granian.observe import logs
 from granian.observe.logs import logger
 from granian.process import report
-from granian.process.auto_reload import AutoReload
-from granian.process.child import Child
 from granian.process.control import Control
-from granian.process.forking import fork
-from granian.process.health import STACKS_SIGNAL, Health, Stacks
-from granian.process.pool import Pool
+from granian.process.pool.child import Child
+from granian.process.pool.forking import fork
+from granian.process.pool.health import STACKS_SIGNAL, Health, Stacks
+from granian.process.pool.pool import Pool
 from granian.process.program import STOP
-from granian.process.reload import Reload, Scaling, nobody
+from granian.process.reloading.auto_reload import AutoReload
+from granian.process.reloading.reload import Reload, Scaling, nobody
+from granian.process.reloading.upgrade import Upgrade
 from granian.process.signals import CHILD_ENDED, FEWER_WORKERS, MORE_WORKERS, RELOAD, REOPEN, UPGRADE
 from granian.process.timers import Timers
-from granian.process.upgrade import Upgrade
 from granian.process.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from granian.process.control import Answer
-    from granian.process.generation import Generation
-    from granian.process.sections import WorkerSettings
+    from granian.process.plan.sections import WorkerSettings
+    from granian.process.pool.generation import Generation
+    from granian.process.reloading.succession import Predecessor
     from granian.process.service_manager import ServiceManager
     from granian.process.signals import SignalPipe
     from granian.process.situation import Situation
-    from granian.process.succession import Predecessor
 
 # One request to stop often comes as two signals: timeout(1) and shells signal the process and then its group.
 SAME_REQUEST_S = 0.5

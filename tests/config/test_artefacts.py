@@ -13,12 +13,12 @@ from pydantic import BaseModel, SecretStr
 
 from granian.cli.artefacts import artefacts
 from granian.config import load
-from granian.config.mounts import Rule, Static
 from granian.config.options import document_of, options
-from granian.config.schema import schema
-from granian.config.starter import starter_text
-from granian.config.tls import Tls
-from granian.config.toml_writer import toml_text
+from granian.config.sections.mounts import Rule, Static
+from granian.config.sections.tls import Tls
+from granian.config.writing.schema import schema
+from granian.config.writing.starter import starter_text
+from granian.config.writing.toml_writer import toml_text
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / 'schemas' / 'granian.schema.json'

@@ -7,8 +7,8 @@ import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
-from granian.config.positions import positions
-from granian.config.toml_writer import toml_text, toml_value
+from granian.config.reading.positions import positions
+from granian.config.writing.toml_writer import toml_text, toml_value
 
 TEXT = '''\
 # a comment with = and [brackets]

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from granian.config.model import Config
-from granian.process import sections
-from granian.process.sockets import Bound
+from granian.process.listening.sockets import Bound
+from granian.process.plan import sections
 from granian.protocol.proxies.forwarded import X_FORWARDED
 from granian.server.settings import ProxySettings
 

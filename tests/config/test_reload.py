@@ -5,9 +5,9 @@ import logging
 import pytest
 
 from granian.config.model import Config
-from granian.config.reload import Reload
-from granian.process import planning, sections
-from granian.process.watching import WatchSettings
+from granian.config.sections.reload import Reload
+from granian.process.plan import planning, sections
+from granian.process.reloading.watching import WatchSettings
 
 
 @pytest.mark.parametrize(

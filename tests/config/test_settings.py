@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from granian.config.model import Config
-from granian.config.settings import MergedSources, is_reading, reading
+from granian.config.reading.settings import MergedSources, is_reading, reading
 
 
 def test_config_is_a_settings_model_with_our_source_below_what_it_is_given():

@@ -8,9 +8,9 @@ import os
 import pytest
 
 from granian.config import load
-from granian.config.env_files import variables
 from granian.config.later import LATER_FLAGS, LATER_VARIABLES
 from granian.config.options import options
+from granian.config.reading.env_files import variables
 
 APP = '[[apps]]\ntarget = "main:app"\ninterface = "asgi"\n'
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from granian.config import values
-from granian.config.bind import Bind, parse_bind
 from granian.config.model import Config
-from granian.config.types import name_of
+from granian.config.types import values
+from granian.config.types.bind import Bind, parse_bind
+from granian.config.types.fields import name_of
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def perform(talk, call):
 
 
 @given(st.lists(calls, max_size=12))
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 def test_any_calls_in_any_order(sequence):
     talks = [Conversation(engine, SMALL, reply=no_reply) for engine in HTTP1_ENGINES.values()]
     ended = False

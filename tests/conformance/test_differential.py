@@ -37,7 +37,7 @@ def test_the_corpus_is_read_alike_however_it_is_split(engine, raw):
 
 
 @given(inputs(STRINGS))
-@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1500, suppress_health_check=list(HealthCheck))
 def test_engines_agree(data):
     assert disagreement(data) is None
 

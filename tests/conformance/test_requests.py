@@ -110,7 +110,7 @@ PIPELINE = [case for case in PIPELINE if b'HTTP/1.0' not in case[1]]
 
 
 @given(data=st.data())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_pipeline_is_served_in_order_however_it_is_split(engine, data):
     cases = data.draw(st.lists(st.sampled_from(PIPELINE), min_size=1, max_size=6))
     raw = b''.join(case[1] for case in cases)

@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from granian.config import load
-from granian.process.sections import KILL_AFTER_GRACE_S
+from granian.process.plan.sections import KILL_AFTER_GRACE_S
 from tests.helpers.server import Server, server_environment
 
 ROOT = Path(__file__).parents[2]

@@ -17,8 +17,8 @@ import pytest
 import tomli
 
 from granian.config.model import Config
-from granian.process import sections
-from granian.process.sockets import Bound
+from granian.process.listening.sockets import Bound
+from granian.process.plan import sections
 from granian.server.serving import Serving
 from tests.helpers.serving import Reply, Served, answer, read_body
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from granian.process.loops import loops
+from granian.process.workers.loops import loops
 from granian.protocol.limits import Http1Limits, Http2Limits, WebSocketLimits
 from granian.server.serving import Serving
 from granian.server.settings import (

@@ -5,12 +5,12 @@ from __future__ import annotations
 import signal
 from dataclasses import replace
 
-from granian.process.child import Child
-from granian.process.generation import Generation
-from granian.process.pool import Pool
+from granian.process.listening.sockets import Bound, Sockets, Wanted
+from granian.process.plan.sections import SupervisorSettings
+from granian.process.pool.child import Child
+from granian.process.pool.generation import Generation
+from granian.process.pool.pool import Pool
 from granian.process.report import StartFailure
-from granian.process.sections import SupervisorSettings
-from granian.process.sockets import Bound, Sockets, Wanted
 from granian.process.timers import Timers
 
 SETTINGS = SupervisorSettings(workers=2, respawn=True, kill_after_s=10.0)

@@ -8,8 +8,8 @@ import pytest
 
 PROGRAM = """
 import sys
-from granian.process.allocator import keep_freed_memory
-from granian.process.worker import KEPT_BYTES_MAX
+from granian.process.workers.allocator import keep_freed_memory
+from granian.process.workers.worker import KEPT_BYTES_MAX
 
 def resident_bytes():
     with open('/proc/self/statm') as statm:

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from granian.config.model import Config
-from granian.process.check import check
+from granian.process.plan.check import check
 
 
 def faults(target: str, tmp_path, *, timeout_s: float = 30, **app) -> list[str]:

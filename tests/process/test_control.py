@@ -13,7 +13,7 @@ import pytest
 
 from granian.errors import BindError, FatalError
 from granian.process.control import CLIENTS_MAX, Control, ask, listen, path_of
-from granian.process.rereading import Refused
+from granian.process.reloading.rereading import Refused
 from granian.process.waiting import Waiting
 
 

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from granian.process import health
-from granian.process.health import Health, Stacks, resident_bytes_of
+from granian.process.pool import health
+from granian.process.pool.health import Health, Stacks, resident_bytes_of
 from tests.helpers.workers import Stage
 
 MIB = 1024**2

@@ -6,7 +6,7 @@ import contextlib
 import pytest
 
 from granian.errors import FatalError
-from granian.process.loops import LoopRegistry, loops
+from granian.process.workers.loops import LoopRegistry, loops
 
 
 def test_what_is_installed_is_registered():

@@ -9,8 +9,9 @@ import pytest
 
 from granian.config.model import Config
 from granian.errors import ConfigurationError
-from granian.process import privileges, sections
-from granian.process.check import check
+from granian.process import privileges
+from granian.process.plan import sections
+from granian.process.plan.check import check
 from granian.process.privileges import Identity, Umask, identity
 
 BECOME = """

@@ -10,8 +10,8 @@ import pytest
 
 from granian.adapters.static.settings import CacheRule, StaticSettings
 from granian.config.model import Config
-from granian.process import sections
-from granian.process.sockets import Bound
+from granian.process.listening.sockets import Bound
+from granian.process.plan import sections
 from granian.routing.table import Place
 from granian.server.settings import AS_THE_SERVER, FolderSettings, TermsSettings
 
@@ -108,7 +108,7 @@ def test_what_a_worker_is_told_is_plain_data():
 
 
 def test_a_worker_needs_no_validation_library():
-    code = 'import sys, granian.process.worker; sys.exit(any(name in sys.modules for name in ("pydantic", "click", "tomli")))'
+    code = 'import sys, granian.process.workers.worker; sys.exit(any(name in sys.modules for name in ("pydantic", "click", "tomli")))'
     assert subprocess.run([sys.executable, '-c', code], check=False).returncode == 0
 
 

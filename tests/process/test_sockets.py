@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from granian.config.bind import Bind, parse_bind
+from granian.config.types.bind import Bind, parse_bind
 from granian.errors import BindError
-from granian.process import sockets as process_sockets
-from granian.process.sockets import Wanted, bind_all, bind_faults
+from granian.process.listening import sockets as process_sockets
+from granian.process.listening.sockets import Wanted, bind_all, bind_faults
 
 
 @contextlib.contextmanager

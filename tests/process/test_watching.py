@@ -5,7 +5,7 @@ import os
 import py_compile
 from pathlib import Path
 
-from granian.process.watching import forget_compiled, signatures
+from granian.process.reloading.watching import forget_compiled, signatures
 
 
 def test_signature_tells_every_change_of_a_file(tmp_path):

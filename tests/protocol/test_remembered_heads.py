@@ -70,7 +70,7 @@ def outcome(read, block):
 
 
 @given(heads)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_heads_of_a_connection_are_read_as_if_each_was_the_first(steps):
     reader = HeadReader(LIMITS)
     for block in blocks(steps):
@@ -83,7 +83,7 @@ def test_heads_of_a_connection_are_read_as_if_each_was_the_first(steps):
 @given(
     heads, st.binary(max_size=3), st.integers(0, 400), st.sampled_from([b'', b'\r\n', b'\n', b'\r', b' ', b'\0', b'#'])
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_what_is_recognised_is_one_head_and_read_as_if_it_was_the_first(steps, behind, at, between):
     reader = HeadReader(LIMITS)
     for block in blocks(steps):
@@ -140,7 +140,7 @@ def test_usual_heads_are_recognised_and_no_others(request_line, value, is_recogn
 
 
 @given(heads, heads)
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_memory_warm_or_cold_a_head_is_the_same(cold, before, steps):
     cold()
     first = [outcome(HeadReader(LIMITS).read, block) for block in blocks(steps)]

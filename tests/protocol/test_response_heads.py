@@ -63,7 +63,7 @@ def outcome(status, fields):
 
 @given(st.lists(calls, max_size=6), calls)
 @example([(200, [(b'x', b'x')])], (200, [(memoryview(b'x'), b'x')]))
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_memory_warm_or_cold_a_head_is_the_same(cold, before, call):
     cold()
     first = outcome(*call)

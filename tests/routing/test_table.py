@@ -6,7 +6,7 @@ import time
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from granian.routing.table import Place, Table, host_name, resolved
@@ -148,7 +148,6 @@ def plainly(places, name, path):
     return list(dict.fromkeys(number for *_, number in sorted(found)))
 
 
-@settings(deadline=None)
 @given(PLACES, st.sampled_from(['x.y.z', 'w.x.y.z', 'y.z', 'q.z', 'z', 'q']), st.lists(SEGMENTS, max_size=6))
 def test_it_finds_what_asking_every_mount_finds(places, name, segments):
     path = '/' + '/'.join(segments)
@@ -159,7 +158,6 @@ def test_it_finds_what_asking_every_mount_finds(places, name, segments):
     assert mounts.find(name.encode(), path) == (expected[0] if expected else None)
 
 
-@settings(deadline=None)
 @given(st.lists(SEGMENTS, max_size=8))
 def test_a_resolved_path_is_resolved(segments):
     path = resolved('/' + '/'.join(segments))

@@ -23,7 +23,7 @@ def test_engines_agree(first):
 
 
 @given(st.lists(frames, max_size=12), st.sampled_from(list(HTTP2_ENGINES)))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_frames_are_survived(sent, name):
     talk = Talk(HTTP2_ENGINES[name])
     talk.feed(*sent)
@@ -34,7 +34,7 @@ def test_any_frames_are_survived(sent, name):
 
 
 @given(st.binary(max_size=300), st.booleans(), st.sampled_from(list(HTTP2_ENGINES)))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_bytes_are_survived(raw, started, name):
     talk = Talk(HTTP2_ENGINES[name], start=False)
     talk.feed(START + raw if started else raw)

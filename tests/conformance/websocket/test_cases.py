@@ -127,7 +127,7 @@ GOING_ON = [case for case in CASES if case.ends is None and len(case.raw) < 2000
 
 
 @given(data=st.data())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_many_in_a_row_however_they_are_split(engine, data):
     cases = data.draw(st.lists(st.sampled_from(GOING_ON), min_size=1, max_size=8))
     raw = b''.join(case.raw for case in cases)

@@ -231,7 +231,7 @@ def test_a_broadcast_is_deflated_once(engine, monkeypatch):
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_sent_comes_back(engine, data):
     agreed = terms(data.draw(st.sampled_from(OFFERS)))
     client = Deflate(agreed)

@@ -12,7 +12,7 @@ from tests.helpers.websocket_engines import TEXT, WEBSOCKET_ENGINES, frame
 
 
 @given(inputs())
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
 def test_engines_agree(data):
     assert disagreement(data) is None
 

@@ -1,0 +1,1 @@
+"""The sections of the document, one file each; `granian.config.model` puts them together."""

@@ -1,0 +1,1 @@
+"""What is made from the model: schema, reference page, starter file."""

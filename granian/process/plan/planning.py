@@ -1,0 +1,91 @@
+"""From a Config to the plan of a generation: what it asks of this machine is there, and what is odd about it is said."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from granian.errors import ConfigurationError
+from granian.observe import logs
+from granian.observe.logs import logger
+from granian.process import titles
+from granian.process.plan import sections
+from granian.process.workers.loops import loops
+from granian.protocol.limits import HTTP2_FRAME_BYTES_LEAST, HTTP2_WINDOW_BYTES_LEAST
+
+if TYPE_CHECKING:
+    from granian.config.model import Config
+    from granian.process.plan.sections import LogSettings, Plan
+
+HAS_FORK = hasattr(os, 'fork')
+
+
+def plan_of(config: Config) -> Plan:
+    """What the Config comes to here; the log is set up as it says. Raises FatalError."""
+    if not (config.apps or config.static or config.rules):
+        raise ConfigurationError('apps: there is no application; give one as an argument or in the file')
+    configure_logs(sections.log_settings(config))
+    titles.check(config.server.process_name)
+    if not HAS_FORK:
+        config = _for_one_process(config)
+    return sections.plan(_without_idle_options(config), loops.choose(config.server.loop))
+
+
+def _without_idle_options(config: Config) -> Config:
+    idle = dict.fromkeys(_idle_with_reload(config))
+    return config.model_copy(update={'server': config.server.model_copy(update=idle)}) if idle else config
+
+
+def _idle_with_reload(config: Config) -> list[str]:
+    """What is left out while files are watched, as upstream does: each change replaces the workers anyway."""
+    names = ('workers_lifetime', 'workers_max_rss') if config.reload.enabled else ()
+    return [name for name in names if getattr(config.server, name) is not None]
+
+
+def configure_logs(settings: LogSettings) -> None:
+    logs.configure(settings.level, settings.document, enabled=settings.enabled)
+
+
+def _for_one_process(config: Config) -> Config:
+    if config.server.respawn_failed_workers:
+        raise ConfigurationError('server.respawn_failed_workers: this platform cannot replace workers')
+    if config.reload.enabled:
+        raise ConfigurationError('reload.enabled: this platform cannot replace workers')
+    if config.server.workers == 1:
+        return config
+    logger.warning('This platform has no fork: 1 worker instead of %d', config.server.workers)
+    return config.model_copy(update={'server': config.server.model_copy(update={'workers': 1})})
+
+
+def warn(config: Config) -> None:
+    """Say what is odd about it."""
+    server = config.server
+    cpus = os.cpu_count() or 1
+    if server.workers > cpus:
+        logger.warning('There are more workers (%d) than CPUs (%d)', server.workers, cpus)
+    for name in _idle_with_reload(config):
+        logger.info('%s is left out: it does nothing with auto reload', name)
+    if server.task_impl != 'asyncio':
+        logger.warning('task_impl %r has no meaning in Python: tasks are those of asyncio', server.task_impl)
+    if config.http2.max_frame_size < HTTP2_FRAME_BYTES_LEAST:
+        logger.warning('HTTP/2 knows no frames smaller than %d: http2.max_frame_size is that', HTTP2_FRAME_BYTES_LEAST)
+    if config.http2.initial_connection_window_size < HTTP2_WINDOW_BYTES_LEAST:
+        logger.warning(
+            'HTTP/2 knows no connection window smaller than %d: http2.initial_connection_window_size is that',
+            HTTP2_WINDOW_BYTES_LEAST,
+        )
+    kept = {
+        'runtime_threads': server.runtime_threads != 1,
+        'runtime_blocking_threads': server.runtime_blocking_threads is not None,
+        'runtime_mode': server.runtime_mode != 'auto',
+    }
+    for name in [name for name, given in kept.items() if given]:
+        logger.warning('%s has no meaning here: one event loop in each worker runs I/O and application', name)
+    for app in config.apps:
+        default_s = type(app).model_fields['blocking_threads_idle_timeout'].default
+        if app.interface != 'wsgi' and app.blocking_threads_idle_timeout != default_s:
+            logger.warning(
+                'blocking_threads_idle_timeout has no meaning for %s: %s has no threads', app.name, app.interface
+            )
+        if app.interface == 'wsgi' and (app.blocking_threads or 0) > 2 * cpus + 1:
+            logger.warning('%s has many threads (%d) for %d CPUs', app.name, app.blocking_threads, cpus)

@@ -1,0 +1,312 @@
+"""The workers of a server: who is in which slot, who takes whose place, who is on the way out. Starts no process itself."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Protocol
+
+from granian.observe.logs import logger
+from granian.process.pool.change import Change
+from granian.process.report import StartFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from granian.process.pool.child import Child
+    from granian.process.pool.generation import Generation
+    from granian.process.timers import Timers
+
+# A replacement that lives no longer than this is not replaced again.
+CRASH_LOOP_S = 5.5
+# A worker that lived this long and then died is replaced at once, whatever those before it did.
+STEADY_S = 60.0
+BACK_OFF_MAX_S = 8.0
+# Between attempts to replace a worker that still serves.
+RETRY_MAX_S = 60.0
+# Nothing in the worker's own code ends like this: the operator, or a kernel that is out of memory.
+FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP})
+
+
+class Owner(Protocol):
+    """Whoever forks, and decides what becomes of the whole."""
+
+    def start(self, slot: int, generation: Generation, *, respawned: bool) -> Child:
+        """Raises OSError where the system has no room for another process."""
+
+    def on_serving(self, child: Child) -> None:
+        """It accepts from now on."""
+
+    def give_up(self, failure: StartFailure | None) -> None:
+        """The server cannot go on: of a failure that is to be told, or of one that was."""
+
+    def settled(self) -> None:
+        """Every worker that there is to be serves, and none is about to be replaced."""
+
+
+class Pool:
+    """The current generation's workers by slot, and at most one change of them at a time."""
+
+    def __init__(self, owner: Owner, timers: Timers) -> None:
+        self.generation: Generation | None = None
+        self.members: dict[int, Child] = {}
+        self.change: Change | None = None
+        self._owner = owner
+        self._timers = timers
+        self._leaving: set[Child] = set()
+        # How often in a row a slot's worker has died young.
+        self._deaths: dict[int, int] = {}
+        self._waiting: list[Callable[[], None]] = []
+        # Members that are to be replaced, and why; one at a time, in this order.
+        self._wishes: dict[Child, str] = {}
+        # Replacements in a row that failed.
+        self._failures = 0
+        self._closed = False
+
+    def open(self, generation: Generation) -> None:
+        """Start the first generation: each of its workers accepts as soon as it can."""
+        self.generation = generation
+        for slot in range(generation.workers):
+            self._fill(slot)
+
+    def everyone(self) -> list[Child]:
+        candidates = self.change.candidates.values() if self.change else ()
+        return [*self.members.values(), *candidates, *self._leaving]
+
+    # ── changes ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def begin(
+        self,
+        generation: Generation,
+        slots: Iterable[int],
+        done: Callable[[StartFailure | None], None],
+        overlap_s: float = 0.0,
+    ) -> None:
+        """Give these slots workers of that generation; `done` is called with what went wrong, or None.
+
+        Workers in slots that the generation has not are retired with those that are replaced.
+        """
+        assert self.change is None
+        self.change = change = Change(generation, overlap_s, done)
+        for slot in slots:
+            try:
+                change.candidates[slot] = self._owner.start(slot, generation, respawned=False)
+            except OSError as exc:
+                self.abandon(could_not_start(slot, exc))
+                return
+        if not change.candidates:
+            # Fewer workers on sockets that all of them share.
+            self._commit()
+
+    def abandon(self, failure: StartFailure) -> None:
+        """Stop the change that is under way; what was before goes on."""
+        change, self.change = self.change, None
+        assert change is not None
+        change.cancel()
+        shared = _sockets_of(self.members.values())
+        for child in change.candidates.values():
+            self._retire(child, shared)
+        change.done(failure)
+        self._go_on()
+
+    def then(self, action: Callable[[], None]) -> None:
+        """Do it now, or once the change that is under way has come to its end."""
+        self._waiting.append(action)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        while self.change is None and not self._closed and (self._waiting or self._wishes):
+            if self._waiting:
+                self._waiting.pop(0)()
+            else:
+                self._replace(next(iter(self._wishes)))
+
+    # ── replacements ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def holds(self, child: Child) -> bool:
+        return self.members.get(child.slot) is child
+
+    def wish(self, child: Child, reason: str, *, urgent: bool = False) -> None:
+        """Have a member replaced when its turn comes."""
+        if not self.holds(child) or child in self._wishes:
+            return
+        self._wishes = {child: reason, **self._wishes} if urgent else {**self._wishes, child: reason}
+        self._go_on()
+
+    def _replace(self, child: Child) -> None:
+        reason = self._wishes.pop(child)
+        if not self.holds(child):
+            return
+        assert self.generation is not None
+        logger.info('Replacing %s for %s', child.name, reason)
+
+        def done(failure: StartFailure | None) -> None:
+            if failure is None:
+                self._failures = 0
+                return
+            delay_s = min(2.0**self._failures, RETRY_MAX_S)
+            self._failures += 1
+            if failure.details:
+                logger.error('%s', failure.details)
+            logger.error('%s goes on, it was not replaced: %s', child.name, failure.message)
+            self._timers.after(delay_s, lambda: self.wish(child, reason))
+
+        self.begin(self.generation, [child.slot], done, self.generation.plan.supervisor.respawn_interval_s)
+
+    def _commit(self) -> None:
+        change, self.change = self.change, None
+        assert change is not None
+        self.generation = change.generation
+        gone = [self.members.pop(slot) for slot in change.candidates if slot in self.members]
+        gone += [self.members.pop(slot) for slot in list(self.members) if slot >= change.generation.workers]
+        self.members |= change.candidates
+        # First of all the word: sockets that are no longer listened on must refuse before their queues are emptied.
+        change.done(None)
+        shared = _sockets_of(self.members.values())
+        for child in gone:
+            self._retire(child, shared)
+        self._go_on()
+
+    # ── what workers say ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def on_ready(self, child: Child) -> None:
+        if child.phase != 'starting':
+            return
+        child.phase = 'ready'
+        if self.members.get(child.slot) is child:
+            child.accept()
+        elif self.change is not None and all(each.has_started for each in self.change.candidates.values()):
+            for each in self.change.candidates.values():
+                each.accept()
+
+    def on_serving(self, child: Child) -> None:
+        if child.phase != 'opening':
+            return
+        child.phase = 'serving'
+        logger.info('Started %s', child.name)
+        self._owner.on_serving(child)
+        change = self.change
+        if change is None:
+            self._look_round()
+        elif change.is_open:
+            oldest_s = min(each.started_s for each in change.candidates.values())
+            change.wait(self._timers, oldest_s, self._commit)
+
+    def _look_round(self) -> None:
+        assert self.generation is not None
+        if len(self.members) == self.generation.workers and all(
+            each.phase == 'serving' for each in self.members.values()
+        ):
+            self._owner.settled()
+
+    def on_end(self, child: Child, code: int) -> None:
+        """The process is gone."""
+        if child.kill_timer is not None:
+            child.kill_timer.cancel()
+        if child in self._leaving:
+            self._leaving.remove(child)
+        elif self.members.get(child.slot) is child:
+            del self.members[child.slot]
+            self._on_death(child, code)
+        elif self.change is not None:
+            del self.change.candidates[child.slot]
+            self.abandon(child.failure or died(child, code))
+
+    def _on_death(self, child: Child, code: int) -> None:
+        # A death before it was ready is a failed start, unless somebody else killed it.
+        failure = child.failure
+        if failure is None and not child.has_started and code >= 0:
+            failure = died(child, code)
+        if failure is not None:
+            self._owner.give_up(failure)
+            return
+        logger.error('Unexpected exit from %s: %s', child.name, words(code))
+        age_s = self._timers.clock() - child.started_s
+        if not child.generation.plan.supervisor.respawn:
+            self._owner.give_up(None)
+        elif code in FROM_OUTSIDE:
+            self._fill(child.slot, respawned=True)
+        elif child.respawned and age_s <= CRASH_LOOP_S:
+            logger.error('Worker crash loop detected, exiting')
+            self._owner.give_up(None)
+        else:
+            self._timers.after(self._back_off_s(child.slot, age_s), lambda: self._refill(child.slot))
+
+    def _back_off_s(self, slot: int, age_s: float) -> float:
+        self._deaths[slot] = deaths = 0 if age_s >= STEADY_S else self._deaths.get(slot, 0) + 1
+        return 0.0 if deaths <= 1 else min(2.0 ** (deaths - 2), BACK_OFF_MAX_S)
+
+    def _refill(self, slot: int) -> None:
+        # Meanwhile a change may have filled the slot, or taken it away.
+        assert self.generation is not None
+        if not self._closed and slot not in self.members and slot < self.generation.workers:
+            self._fill(slot, respawned=True)
+
+    def _fill(self, slot: int, *, respawned: bool = False) -> None:
+        assert self.generation is not None
+        if self._closed:
+            return
+        try:
+            self.members[slot] = self._owner.start(slot, self.generation, respawned=respawned)
+        except OSError as exc:
+            self._owner.give_up(could_not_start(slot, exc))
+
+    # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _retire(self, child: Child, shared: set[int]) -> None:
+        child.retire(shared)
+        self._await_end(child)
+
+    def _await_end(self, child: Child) -> None:
+        self._leaving.add(child)
+
+        def kill() -> None:
+            logger.warning('Killing %s after it refused to gracefully stop', child.name)
+            child.signal(signal.SIGKILL)
+
+        if child.kill_timer is None:
+            child.kill_timer = self._timers.after(child.generation.plan.supervisor.kill_after_s, kill)
+
+    def stop(self, shared: set[int] | None = None) -> None:
+        """Let every worker finish, and take no more; `shared` are sockets that somebody else goes on to serve."""
+        self._closed = True
+        everyone = self.everyone()
+        if self.change is not None:
+            self.change.cancel()
+        self.members, self.change = {}, None
+        for child in everyone:
+            if shared is None:
+                child.stop()
+            elif child.phase != 'leaving':
+                child.retire(shared)
+            self._await_end(child)
+
+    def kill(self) -> None:
+        """End whoever is left at once."""
+        for child in self.everyone():
+            if child.kill_timer is not None:
+                child.kill_timer.cancel()
+            logger.warning('Killing %s on a second signal', child.name)
+            child.signal(signal.SIGKILL)
+
+
+def _sockets_of(children: Iterable[Child]) -> set[int]:
+    return {id(sock) for child in children for sock in child.part.sockets}
+
+
+def could_not_start(slot: int, error: OSError) -> StartFailure:
+    """No descriptors, processes or memory left."""
+    reason = f'worker-{slot + 1} could not be started: {(error.strerror or str(error)).lower()}'
+    return StartFailure('FatalError', reason, '')
+
+
+def died(child: Child, code: int) -> StartFailure:
+    when = '' if child.has_started else ' before it was ready'
+    return StartFailure('FatalError', f'{child.name} {words(code)}{when}', '')
+
+
+def words(code: int) -> str:
+    """An exit code as a person says it."""
+    if code < 0:
+        known = {each.value: each.name for each in signal.Signals}
+        return f'killed by {known.get(-code, f"signal {-code}")}'
+    return f'exited with status {code}'

@@ -1,0 +1,1 @@
+"""From one generation to the next: the configuration read anew, files watched, the program itself replaced."""

@@ -1,0 +1,173 @@
+"""A reload, from the request to its outcome: read, bind what is new, start the new workers, let the old ones go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from granian.errors import FatalError
+from granian.observe.logs import logger
+from granian.process.reloading.rereading import Reader, Refused
+from granian.process.report import StartFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from granian.process.plan.sections import Plan
+    from granian.process.pool.generation import Generation
+    from granian.process.pool.pool import Pool
+    from granian.process.service_manager import ServiceManager
+    from granian.process.situation import Situation
+    from granian.process.waiting import Waiting
+
+    # What is told at the end; None: all went well.
+    Tell = Callable[[Refused | None], object]
+
+WORKERS_MAX = 1024
+SUPERSEDED = 'given up for a later request'
+
+
+class Helper(Protocol):
+    """What a reload needs of the supervisor."""
+
+    situation: Situation
+    pool: Pool
+    manager: ServiceManager
+
+    def settled(self) -> None: ...
+
+    waiting: Waiting
+
+    def help(self, life: Callable[[], int], ended: Callable[[int], None]) -> int: ...
+
+    def followed(self) -> None: ...
+
+
+def nobody(_: Refused | None) -> None:
+    """The log has it."""
+
+
+class Reload:
+    """At most one at a time: a later request takes the place of one that has not come to its end."""
+
+    def __init__(self, helper: Helper) -> None:
+        self._helper = helper
+        self._reader: Reader | None = None
+        self._tell: Tell | None = None
+
+    def begin(self, tell: Tell = nobody) -> None:
+        self.cancel()
+        self._tell = tell
+        self._helper.manager.reloading()
+        reread = self._helper.situation.reread
+        if reread is None:
+            self._refuse(Refused('this server was not started from a configuration that could be read again'))
+            return
+        reader = Reader()
+        try:
+            pid = self._helper.help(lambda: reader.life(reread), lambda _: reader.is_gone())
+        except OSError as exc:
+            reader.close()
+            self._refuse(Refused(f'the configuration could not be read: {(exc.strerror or str(exc)).lower()}'))
+            return
+        reader.runs_as(pid)
+        self._reader = reader
+        self._helper.waiting.wait_for(reader, lambda: self._read(reader))
+
+    def cancel(self) -> None:
+        """Give up what is under way."""
+        if self._reader is not None:
+            self._reader.kill()
+            self._helper.waiting.let_go(self._reader)
+            self._reader = None
+            self._refuse(Refused(SUPERSEDED))
+        elif self._tell is not None:
+            self._helper.pool.abandon(StartFailure('FatalError', SUPERSEDED, ''))
+
+    def _read(self, reader: Reader) -> None:
+        found = reader.outcome()
+        if found is None:
+            return
+        self._helper.waiting.let_go(reader)
+        self._reader = None
+        if isinstance(found, Refused):
+            self._refuse(found)
+        else:
+            self._build(found)
+
+    def _build(self, plan: Plan) -> None:
+        pool = self._helper.pool
+        if pool.change is not None:
+            # It replaces a worker of a generation that is about to go.
+            pool.abandon(StartFailure('FatalError', SUPERSEDED, ''))
+        try:
+            generation = self._helper.situation.build(plan, plan.supervisor.workers)
+        except FatalError as exc:
+            self._refuse(Refused(str(exc)))
+            return
+        pool.begin(generation, range(generation.workers), self._done)
+
+    def _done(self, failure: StartFailure | None) -> None:
+        situation = self._helper.situation
+        if failure is not None:
+            if failure.details:
+                logger.error('%s', failure.details)
+            situation.forget_coming()
+            self._refuse(Refused(failure.message, by_worker=failure.message != SUPERSEDED))
+            return
+        situation.follow()
+        self._helper.followed()
+        logger.info('Reloaded: generation %d serves', situation.generation.number)
+        self._end(None)
+
+    def _refuse(self, refused: Refused) -> None:
+        number = self._helper.situation.generation.number
+        log = logger.info if refused.message == SUPERSEDED else logger.error
+        log('Not reloaded, generation %d goes on: %s', number, refused.message)
+        self._end(refused)
+
+    def _end(self, outcome: Refused | None) -> None:
+        tell, self._tell = self._tell, None
+        assert tell is not None
+        # Ready again, whatever came of it (sd_notify(3), RELOADING=1).
+        self._helper.settled()
+        tell(outcome)
+
+
+class Scaling:
+    """One worker more or fewer, until the next reload."""
+
+    def __init__(self, helper: Helper) -> None:
+        self._helper = helper
+
+    def by(self, number: int) -> None:
+        """Now, or once the change that is under way has come to its end."""
+        self._helper.pool.then(lambda: self._begin(number))
+
+    def _begin(self, number: int) -> None:
+        now = self._helper.situation.generation
+        workers = now.workers + number
+        if not 1 <= workers <= WORKERS_MAX:
+            logger.warning('Workers stay at %d', now.workers)
+            return
+        try:
+            coming = self._helper.situation.build(now.plan, workers)
+        except FatalError as exc:
+            logger.error('Workers stay at %d: %s', now.workers, exc)
+            return
+        slots = [slot for slot in range(workers) if not self._has_all(slot, coming)]
+        self._helper.pool.begin(coming, slots, self._done)
+
+    def _has_all(self, slot: int, coming: Generation) -> bool:
+        """Whether the worker in that slot accepts on all that it is to have then: another one's sockets may come to it."""
+        member = self._helper.pool.members.get(slot)
+        return member is not None and set(coming.part(slot).sockets) <= set(member.part.sockets)
+
+    def _done(self, failure: StartFailure | None) -> None:
+        situation = self._helper.situation
+        if failure is not None:
+            situation.forget_coming()
+            logger.error('Workers stay at %d: %s', situation.generation.workers, failure.message)
+            return
+        situation.follow()
+        self._helper.followed()
+        logger.info('Workers: %d', situation.generation.workers)

@@ -1,0 +1,1 @@
+"""Inside a worker process: its loop, its orders, its end."""

@@ -1,0 +1,65 @@
+"""What the h2 package is told: our limits, and what it shall leave to our rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.settings import SettingCodes, Settings
+from hpack import NeverIndexedHeaderTuple
+
+from granian.protocol.hpack.decoder import TABLE_BYTES_DEFAULT
+from granian.protocol.responses import SECRET_FIELDS
+
+if TYPE_CHECKING:
+    from granian.protocol.contract import Fields
+    from granian.protocol.limits import Http2Limits
+
+
+class _Uncounted(H2Connection):
+    """h2 ends the connection over one stream too many; such a stream is refused here (RFC 9113 5.1.2)."""
+
+    @property
+    def open_inbound_streams(self) -> int:
+        _ = super().open_inbound_streams  # forgets those that are closed
+        return 0
+
+
+def connection(limits: Http2Limits) -> H2Connection:
+    made = _Uncounted(
+        H2Configuration(
+            client_side=False,
+            header_encoding=None,
+            validate_inbound_headers=False,
+            normalize_inbound_headers=False,
+            validate_outbound_headers=False,
+            normalize_outbound_headers=False,
+        )
+    )
+    made.local_settings = Settings(
+        client=False,
+        initial_values={
+            SettingCodes.MAX_CONCURRENT_STREAMS: limits.streams_max,
+            SettingCodes.INITIAL_WINDOW_SIZE: limits.stream_window_bytes,
+            SettingCodes.MAX_FRAME_SIZE: limits.frame_bytes_max,
+            SettingCodes.MAX_HEADER_LIST_SIZE: limits.head_bytes_max,
+            SettingCodes.ENABLE_CONNECT_PROTOCOL: 1,
+        },
+    )
+    made.max_inbound_frame_size = limits.frame_bytes_max
+    # Over the limit a request is answered 431; far over it, its block is not even decoded.
+    made.decoder.max_header_list_size = 2 * limits.head_bytes_max
+    return made
+
+
+def bound_table(connection: H2Connection) -> None:
+    """Use no larger table than usual, whatever the client allows: it is our memory."""
+    encoder = connection.encoder
+    encoder.header_table_size = min(encoder.header_table_size, TABLE_BYTES_DEFAULT)
+    encoder.table_size_changes = [min(size, TABLE_BYTES_DEFAULT) for size in encoder.table_size_changes]
+
+
+def with_secrets(fields: Fields) -> Fields:
+    """RFC 7541 7.1.3: secrets are never put into a table."""
+    return [NeverIndexedHeaderTuple(*field) if field[0] in SECRET_FIELDS else field for field in fields]
