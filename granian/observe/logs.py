@@ -7,6 +7,8 @@ import copy
 import json
 import logging
 import logging.config
+import os
+import stat
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -69,6 +71,20 @@ def reopen() -> None:
         # One that waits for its first record (delay) opens the new file then.
         if isinstance(handler, logging.FileHandler) and handler.stream is not None:
             _reopen(handler)
+
+
+def outputs() -> set[tuple[int, int]]:
+    """Device and inode of each plain file that this process's output and logs go to."""
+    handlers = [reference() for reference in list(logging._handlerList)]  # type: ignore[attr-defined]
+    streams = [each.stream for each in handlers if isinstance(each, logging.FileHandler)]
+    found = set()
+    for fd in (1, 2, *[stream.fileno() for stream in streams if stream is not None and not stream.closed]):
+        # One of the first two may have been closed before the program started.
+        with contextlib.suppress(OSError):
+            file = os.fstat(fd)
+            if stat.S_ISREG(file.st_mode):
+                found.add((file.st_dev, file.st_ino))
+    return found
 
 
 def _reopen(handler: logging.FileHandler) -> None:

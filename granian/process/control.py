@@ -12,10 +12,12 @@ import json
 import os
 import socket
 import stat
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from granian.errors import BindError, FatalError
+from granian.observe.logs import logger
 from granian.process.listening import unix_socket
 from granian.process.reloading.rereading import Refused
 
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 REQUEST_BYTES_MAX = 4096
 CLIENTS_MAX = 32
+# Without it a client that cannot be accepted would be all we do.
+NO_ROOM_PAUSE_S = 0.2
 MODE = 0o600
 
 
@@ -84,7 +88,7 @@ class Control:
         self._waiting = waiting
         self._commands = commands
         self._listener: socket.socket | None = None
-        self._file: SocketFile | None = None
+        self.file: SocketFile | None = None
         self._clients: set[_Client] = set()
 
     def open(self, path: Path) -> None:
@@ -94,12 +98,12 @@ class Control:
         self.adopt(sock, file)
 
     def adopt(self, sock: socket.socket, file: SocketFile) -> None:
-        self._listener, self._file = sock, file
+        self._listener, self.file = sock, file
         self._waiting.wait_for(sock, self._accept)
 
-    @property
-    def path(self) -> str | None:
-        return None if self._file is None else self._file.path
+    def is_at(self, path: Path) -> bool:
+        """Whether whoever asks there reaches us; what cleans up in /tmp may have removed the file."""
+        return self.file is not None and self.file.path == str(path) and self.file.is_ours()
 
     def duplicate(self) -> int:
         """A further descriptor of the socket, or -1."""
@@ -107,11 +111,11 @@ class Control:
 
     def close(self, *, keep_file: bool = False) -> None:
         """Take no more; who has asked is still answered."""
-        if self._listener is not None and self._file is not None:
+        if self._listener is not None and self.file is not None:
             self._waiting.let_go(self._listener)
             if not keep_file:
-                self._file.remove()
-        self._listener = self._file = None
+                self.file.remove()
+        self._listener = self.file = None
 
     def hang_up(self) -> None:
         """Nobody is answered any more."""
@@ -123,6 +127,11 @@ class Control:
         try:
             sock = self._listener.accept()[0]
         except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as exc:
+            # No descriptor is left, and whoever waits goes on to.
+            logger.warning('A command was not taken: %s', (exc.strerror or str(exc)).lower())
+            time.sleep(NO_ROOM_PAUSE_S)
             return
         if len(self._clients) >= CLIENTS_MAX:
             sock.close()

@@ -23,6 +23,7 @@ from granian.process.pool.pool import Pool
 from granian.process.program import STOP
 from granian.process.reloading.auto_reload import AutoReload
 from granian.process.reloading.reload import Reload, Scaling, nobody
+from granian.process.reloading.rereading import Refused
 from granian.process.reloading.upgrade import Upgrade
 from granian.process.signals import CHILD_ENDED, FEWER_WORKERS, MORE_WORKERS, RELOAD, REOPEN, UPGRADE
 from granian.process.timers import Timers
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 # One request to stop often comes as two signals: timeout(1) and shells signal the process and then its group.
 SAME_REQUEST_S = 0.5
+STOPPING = 'the server is stopping'
 
 
 class RunWorker(Protocol):
@@ -150,11 +152,15 @@ class Supervisor:
 
     # ── processes ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def help(self, life: Callable[[], int], ended: Callable[[int], None]) -> int:
-        """Have something done in a child process. Raises OSError."""
+    def help(self, life: Callable[[], int], ended: Callable[[int], None], *, listens: bool = False) -> int:
+        """Have something done in a child process, which has the listening sockets only if it `listens`. Raises OSError."""
 
         def alone() -> int:
             self.waiting.leave(self._signals)
+            if not listens:
+                # One that watches files for days would keep a port that is served no longer.
+                for sockets in self.situation.every_sockets():
+                    sockets.close()
             return life()
 
         pid = fork(self._signals, alone)
@@ -270,15 +276,14 @@ class Supervisor:
         """Another generation serves."""
         self._auto.follow(self.situation.watch)
         self._health.follow(self.situation.generation)
-        if self.situation.generation.plan.control is not None:
-            self._open_control()
+        self._open_control()
 
     def on_serving(self, child: Child) -> None:
         self._health.on_serving(child)
 
     def _open_control(self) -> None:
         path = self.situation.control_path()
-        if self.control.path == str(path):
+        if self.control.is_at(path):
             return
         try:
             self.control.open(path)
@@ -286,10 +291,16 @@ class Supervisor:
             logger.warning('No control socket, `granian reload` will not reach this server; SIGHUP does: %s', exc)
 
     def _on_reload_command(self, answer: Answer) -> None:
+        if self._stopping:
+            answer(Refused(STOPPING))
+            return
         logger.info('Reload requested')
         self._reload.begin(lambda refused: answer(refused or self._generation_text()))
 
     def _on_upgrade_command(self, answer: Answer) -> None:
+        if self._stopping:
+            answer(Refused(STOPPING))
+            return
         logger.info('Upgrade requested')
         self._upgrade.begin(lambda refused: answer(refused or 'the new supervisor serves'))
 
@@ -302,11 +313,11 @@ class Supervisor:
     def _take_over(self, predecessor: Predecessor) -> None:
         self.situation.take_over()
         found = predecessor.control()
-        if found is not None and predecessor.control_path == str(self.situation.control_path()):
-            self.control.adopt(*found)
-            return
         if found is not None:
             sock, file = found
+            if file.path == str(self.situation.control_path()) and file.is_ours():
+                self.control.adopt(sock, file)
+                return
             sock.close()
             file.remove()
         self._open_control()
@@ -317,7 +328,7 @@ class Supervisor:
         self._stopping = True
         self.manager.hand_over(pid)
         self._auto.stop()
-        self._reload.cancel()
+        self._reload.cancel('another process serves in our place')
         # The file is the successor's.
         self.control.close(keep_file=True)
         self.pool.stop(self.situation.hand_over(kept))
@@ -351,7 +362,7 @@ class Supervisor:
         self._stopping = True
         self.manager.stopping()
         self._auto.stop()
-        self._reload.cancel()
+        self._reload.cancel(STOPPING)
         self._upgrade.cancel()
         # First of all our own copies: while one is open, clients connect to nobody.
         self.situation.refuse_more()

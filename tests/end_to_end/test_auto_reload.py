@@ -6,13 +6,17 @@ import contextlib
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 import urllib.request
 
 import psutil
 import pytest
 
-from tests.helpers.server import launch, running_server
+from tests.end_to_end.test_reload import refuses, wait_until
+from tests.helpers.server import launch, running_server, server_environment
+from tests.helpers.sources import write_source
 
 APP = """
 async def app(scope, receive, send):
@@ -147,6 +151,23 @@ def test_what_is_to_be_ignored_is_ignored(project):
         assert {line.rpartition('/')[2] for line in named} == {'main.py', 'seen.txt'}
 
 
+def test_its_own_log_is_no_change(project):
+    log = project / 'src' / 'server.log'
+    with log.open('w') as output:
+        command = [sys.executable, '-m', 'granian', '--port', '0', *arguments()]
+        process = subprocess.Popen(command, cwd=project, env=server_environment(), stdout=output, stderr=output)
+    try:
+        wait_until(lambda: 'Started worker-1' in log.read_text())
+        while 'generation 2 serves' not in log.read_text():
+            write_source(project / 'src' / 'main.py', answering('two'))
+            with contextlib.suppress(AssertionError):
+                wait_until(lambda: 'generation 2 serves' in log.read_text())
+        assert f'[INFO] {log}' not in log.read_text()
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_S)
+
+
 def test_configuration_and_env_files_are_watched_wherever_they_are(project, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp('elsewhere')
     document = (
@@ -217,6 +238,18 @@ def test_after_an_upgrade_the_new_server_watches_and_the_old_one_ends(project):
                 process.kill()
         if not server.process.stdout.closed:
             server.kill_all()
+
+
+def test_what_watches_holds_no_port_that_is_served_no_longer(project):
+    config = project / 'granian.toml'
+    rest = '[[apps]]\ntarget = "main:app"\ninterface = "asginl"\n[reload]\nenabled = true\npaths = ["src"]\n'
+    first = '[server]\nworking_dir = "src"\n[[listeners]]\nbind = "127.0.0.1:0"\n'
+    config.write_text(f'{first}[[listeners]]\nbind = "127.0.0.2:0"\n{rest}')
+    with running_server('serve', '-c', 'granian.toml', cwd=project) as server:
+        port = int(server.wait_for(r'Listening at: http://127.0.0.2:(\d+)').group(1))
+        (project / 'src' / 'main.py').write_text(answering('two'))
+        save_until(server, config, first + rest, 'No longer listening at: http://127.0.0.2')
+        wait_until(lambda: refuses('127.0.0.2', port))
 
 
 def test_a_watcher_that_dies_is_replaced_and_none_outlives_its_server(project):

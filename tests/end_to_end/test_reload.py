@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -345,6 +346,52 @@ def test_a_file_that_only_the_server_finds_faulty_is_told_by_the_command(project
         assert "granian.toml:2:1: server.workres: unknown key; did you mean 'workers'?" in ended.stderr
         server.wait_for('Not reloaded, generation 1 goes on: granian.toml:2:1')
         assert get(server.port) == 'one'
+
+
+def test_a_server_that_stops_is_not_reloaded(project):
+    with (
+        project.serving() as server,
+        contextlib.closing(http.client.HTTPConnection('127.0.0.1', server.port, timeout=20)) as slow,
+    ):
+        slow.request('GET', '/held')
+        server.wait_for('^held$')
+        server.send_signal(signal.SIGTERM)
+        server.wait_for('Shutting down')
+        assert project.command('reload') == (1, 'the server is stopping')
+        assert project.command('upgrade') == (1, 'the server is stopping')
+        (project.folder / 'fifo').write_bytes(b'finished')
+        assert slow.getresponse().read() == b'finished'
+        assert server.log.count('Started worker') == 1
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='needs prlimit')
+def test_without_descriptors_nothing_is_done_and_nothing_ends(project):
+    with project.serving() as server:
+        supervisor = psutil.Process(server.pid)
+        _, hard = before = supervisor.rlimit(psutil.RLIMIT_NOFILE)
+        supervisor.rlimit(psutil.RLIMIT_NOFILE, (3, hard))
+        server.send_signal(signal.SIGHUP)
+        server.wait_for('Not reloaded, generation 1 goes on: the configuration could not be read: too many open files')
+        server.send_signal(signal.SIGUSR2)
+        server.wait_for('Not upgraded, this process goes on: .*: too many open files')
+        with ThreadPoolExecutor() as pool:
+            asked = pool.submit(project.command, 'reload')
+            server.wait_for('A command was not taken: too many open files')
+            supervisor.rlimit(psutil.RLIMIT_NOFILE, before)
+            assert asked.result() == (0, 'generation 2 serves')
+        assert get(server.port) == 'one'
+
+
+def test_the_control_socket_is_where_the_pid_file_is_and_made_anew_where_it_is_gone(project):
+    project.write(server='pid_file = "one.pid"')
+    with project.serving() as server:
+        project.write(server='pid_file = "two.pid"')
+        project.reload(server)
+        assert project.command('status')[0] == 0
+        assert not (project.folder / 'one.control').exists()
+        (project.folder / 'two.control').unlink()
+        project.reload(server, count=2)
+        assert project.command('status')[0] == 0
 
 
 def test_without_a_server_the_command_says_so(project):

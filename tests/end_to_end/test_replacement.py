@@ -159,6 +159,34 @@ def test_an_upgrade_that_fails_leaves_the_old_one_at_work(project, fault):
         assert server.process.wait(20) == 0
 
 
+def test_an_upgrade_makes_socket_files_anew_that_somebody_removed(project):
+    with upgradable(project) as server:
+        for name in ('a.sock', 'granian.control'):
+            (project.folder / name).unlink()
+        server.send_signal(signal.SIGUSR2)
+        server.wait_for(r'Process \d+ serves in our place, finishing')
+        assert server.process.wait(20) == 0
+        assert {get(server.port) for _ in range(10)} == {'one'}
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(project.folder / 'a.sock'))
+        assert project.command('reload') == (0, 'generation 2 serves')
+
+
+def test_what_a_new_supervisor_is_asked_for_before_it_serves_does_not_send_the_old_one_away(project):
+    with upgradable(project) as server:
+        (project.folder / 'main.py').write_text("import os\nos.write(1, b'hangs\\n')\nopen('fifo').read()\n")
+        server.send_signal(signal.SIGUSR2)
+        server.wait_for('^hangs$')
+        (project.folder / 'granian.toml').write_text('[server]\npid_file = "granian.pid"\nworkres = 1\n')
+        new = int(server.wait_for(r'Upgrading: process (\d+) starts').group(1))
+        for count in (1, 2):
+            os.kill(new, signal.SIGHUP)
+            server.wait_for('Not reloaded, generation 1 goes on: granian.toml', count=count)
+        project.write(server='pid_file = "granian.pid"')
+        assert project.command('upgrade') == (1, 'another upgrade is under way')
+        assert {get(server.port) for _ in range(10)} == {'one'}
+
+
 def test_a_stop_in_the_middle_of_an_upgrade_ends_both(project):
     with upgradable(project) as server:
         (project.folder / 'main.py').write_text("import os\nos.write(1, b'hangs\\n')\nopen('fifo').read()\n")

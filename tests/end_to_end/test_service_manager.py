@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
 import socket
@@ -13,7 +14,7 @@ import urllib.request
 import psutil
 import pytest
 
-from tests.helpers.server import Server, running_server, server_environment
+from tests.helpers.server import Server, launch, running_server, server_environment
 
 APP = """
 import os, subprocess
@@ -77,6 +78,30 @@ def test_start_reload_and_stop_are_told(tmp_path, manager):
         assert manager.next()['STOPPING'] == '1'
         # The traceback of the application that was broken.
         server.stop(stray_ok=True)
+
+
+def test_a_reload_that_is_refused_before_anything_serves_is_not_ready(tmp_path, manager):
+    os.mkfifo(tmp_path / 'fifo')
+    (tmp_path / 'main.py').write_text(f"with open('fifo') as fifo:\n    fifo.read()\n{APP}")
+    config = tmp_path / 'granian.toml'
+    text = '[[listeners]]\nbind = "127.0.0.1:0"\n[[apps]]\ntarget = "main:app"\ninterface = "asginl"\n'
+    config.write_text(text)
+    env = {'NOTIFY_SOCKET': str(tmp_path / 'notify')}
+    server = launch('serve', '-c', 'granian.toml', cwd=tmp_path, env=env)
+    try:
+        server.wait_for('HTTP/1 engine')
+        config.write_text('faulty')
+        for count in (1, 2):
+            server.send_signal(signal.SIGHUP)
+            assert manager.next()['RELOADING'] == '1'
+            server.wait_for('Not reloaded', count=count)
+        (tmp_path / 'fifo').write_text('')
+        assert manager.next()['READY'] == '1'
+        server.wait_for('Started worker-1')
+        server.stop()
+    finally:
+        if not server.process.stdout.closed:
+            server.kill_all()
 
 
 def test_watchdog_is_fed(tmp_path, manager):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import stat
 import threading
@@ -92,6 +93,15 @@ def test_whoever_leaves_or_says_nothing_holds_up_nobody(path):
                 sock.close()
         assert ask(path, 'reload')[0] == 0
         assert len(supervisor.later) <= CLIENTS_MAX
+
+
+def test_whoever_removed_its_directory_does_not_disturb_the_end(path):
+    inner = path.parent / 'inner'
+    inner.mkdir()
+    with Supervisor(inner / 'a.control') as supervisor:
+        assert supervisor.control.is_at(inner / 'a.control')
+        shutil.rmtree(inner)
+        assert not supervisor.control.is_at(inner / 'a.control')
 
 
 def test_a_socket_of_another_server_is_left_alone(path):

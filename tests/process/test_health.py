@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import weakref
 
 import pytest
 
@@ -38,6 +40,15 @@ def test_a_worker_is_replaced_at_the_end_of_its_lifetime_and_not_before():
     assert stage.replaced() == []
     stage.pass_time(1)
     assert stage.replaced() == [0]
+
+
+def test_a_worker_that_is_gone_is_not_kept_for_the_end_of_its_lifetime():
+    stage = Watched(lifetime_s=100.0, workers=1)
+    gone = weakref.ref(stage.members[0])
+    stage.members.clear()
+    stage.end(stage.started.pop(), -9)
+    gc.collect()
+    assert gone() is None
 
 
 def test_who_has_lived_95_percent_goes_with_the_one_that_is_due(monkeypatch):

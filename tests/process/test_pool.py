@@ -27,6 +27,12 @@ def test_it_has_settled_once_all_serve():
     assert stage.settlings == 1
 
 
+def test_nothing_has_settled_before_it_was_opened():
+    stage = Stage()
+    stage.pool.look_round()
+    assert stage.settlings == 0
+
+
 # ── a change ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -176,6 +182,23 @@ def test_old_and_new_are_there_together_for_the_respawn_interval():
     assert first.phase == 'leaving'
 
 
+def test_a_death_beside_a_replacement_does_not_disturb_it():
+    stage = Stage(respawn_interval_s=3.5)
+    first, second = stage.open()
+    stage.pool.wish(first, 'age')
+    candidate = stage.newest()
+    stage.serve(candidate)
+    stage.end(second, -9)
+    settlings = stage.settlings
+    stage.serve(stage.newest())
+    assert stage.settlings == settlings + 1
+    stage.pass_time(3.5)
+    assert first.phase == 'leaving'
+    assert stage.pool.members == {0: candidate, 1: stage.newest()}
+    stage.pass_time(3.5)
+    assert stage.given_up == []
+
+
 def test_a_replacement_that_fails_is_tried_again_later_and_later():
     stage = Stage()
     first, _ = stage.open()
@@ -191,16 +214,17 @@ def test_a_replacement_that_fails_is_tried_again_later_and_later():
     assert stage.given_up == []
 
 
-def test_a_reload_takes_the_place_of_replacements():
+def test_a_reload_takes_the_place_of_replacements_and_of_those_that_wait():
     stage = Stage()
     first, second = stage.open()
     stage.pool.wish(first, 'age')
     stage.pool.wish(second, 'age')
-    stage.pool.abandon(StartFailure('FatalError', 'for a reload', ''))
-    replaced_second = stage.newest()
-    assert replaced_second.slot == 1
-    stage.pool.abandon(StartFailure('FatalError', 'for a reload', ''))
-    stage.serve(*stage.change(stage.generation(2)))
+    candidate = stage.newest()
+    failure = StartFailure('FatalError', 'for a reload', '')
+    stage.pool.at_once(lambda: stage.change(stage.generation(2)), failure)
+    assert candidate.orders == ['SIGTERM']
+    assert [child.generation.number for child in stage.started[3:]] == [2, 2]
+    stage.serve(*stage.started[3:])
     count = len(stage.started)
     stage.pass_time(100)
     assert len(stage.started) == count
@@ -246,6 +270,23 @@ def test_whoever_is_killed_from_outside_is_no_crash_loop_and_not_waited_for(code
         stage.serve(stage.newest())
     assert stage.given_up == []
     assert len(stage.started) == 12
+
+
+def test_whoever_is_killed_again_and_again_before_it_serves_is_waited_for():
+    stage = Stage()
+    stage.open()
+    # At once: it served. Then at once, too, as any first death.
+    stage.end(stage.newest(), -9)
+    stage.end(stage.newest(), -9)
+    stage.pass_time(0)
+    for delay_s in (1, 2, 4):
+        count = len(stage.started)
+        stage.end(stage.newest(), -9)
+        stage.pass_time(delay_s - 0.1)
+        assert len(stage.started) == count
+        stage.pass_time(0.2)
+        assert len(stage.started) == count + 1
+    assert stage.given_up == []
 
 
 def test_each_slot_that_dies_again_and_again_waits_longer():

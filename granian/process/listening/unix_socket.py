@@ -112,12 +112,12 @@ def _is_live(path: str) -> bool:
 
 @contextlib.contextmanager
 def _directory_locked(path: str) -> Iterator[None]:
-    # A lock on the directory leaves no file behind. Where it cannot be had (not readable, NFS) we go on without.
+    # A lock on the directory leaves no file behind. Where it cannot be had (not readable, gone, NFS) we go on without.
     import fcntl
 
     try:
         directory = os.open(str(Path(path).parent), os.O_RDONLY | os.O_DIRECTORY)
-    except PermissionError:
+    except OSError:
         yield
         return
     try:

@@ -43,8 +43,9 @@ class Child:
         self.samples_over = 0
         self.stacks: Stacks | None = None
         self.failure: StartFailure | None = None
-        # Until it is gone, or somebody loses patience.
+        # Until it is gone, or somebody loses patience; until it is old.
         self.kill_timer: Timer | None = None
+        self.due_timer: Timer | None = None
         self._channel: socket.socket | None = None
         self._lines = Lines()
         self.has_hung_up = False

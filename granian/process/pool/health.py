@@ -46,7 +46,7 @@ class Health:
         now_s = self._timers.clock()
         if settings.lifetime_s is not None:
             child.due_s = child.started_s + settings.lifetime_s + random.uniform(0, settings.lifetime_jitter_s)  # noqa: S311
-            self._timers.after(child.due_s - now_s, lambda: self._on_due(child))
+            child.due_timer = self._timers.after(child.due_s - now_s, lambda: self._on_due(child))
         if settings.stall_s is not None:
             child.heard_s = now_s
             self._watch(child, settings.stall_s)

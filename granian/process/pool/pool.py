@@ -40,7 +40,7 @@ class Owner(Protocol):
         """The server cannot go on: of a failure that is to be told, or of one that was."""
 
     def settled(self) -> None:
-        """Every worker that there is to be serves, and none is about to be replaced."""
+        """Every worker that there is to be serves."""
 
 
 class Pool:
@@ -112,6 +112,14 @@ class Pool:
         """Do it now, or once the change that is under way has come to its end."""
         self._waiting.append(action)
         self._go_on()
+
+    def at_once(self, action: Callable[[], None], failure: StartFailure) -> None:
+        """Do it now; a change that is under way is given up for it, with that failure, and what waits goes on waiting."""
+        self._waiting.insert(0, action)
+        if self.change is None:
+            self._go_on()
+        else:
+            self.abandon(failure)
 
     def _go_on(self) -> None:
         while self.change is None and not self._closed and (self._waiting or self._wishes):
@@ -185,23 +193,24 @@ class Pool:
         logger.info('Started %s', child.name)
         self._owner.on_serving(child)
         change = self.change
-        if change is None:
-            self._look_round()
-        elif change.is_open:
+        if self.holds(child):
+            # One that took a dead one's place, while others are replaced: it is no part of that.
+            self.look_round()
+        elif change is not None and change.is_open:
             oldest_s = min(each.started_s for each in change.candidates.values())
             change.wait(self._timers, oldest_s, self._commit)
 
-    def _look_round(self) -> None:
-        assert self.generation is not None
-        if len(self.members) == self.generation.workers and all(
-            each.phase == 'serving' for each in self.members.values()
-        ):
+    def look_round(self) -> None:
+        """Tell the owner if all is as it should be; where it is not, it will be told once it is."""
+        wanted = None if self.generation is None else self.generation.workers
+        if len(self.members) == wanted and all(each.phase == 'serving' for each in self.members.values()):
             self._owner.settled()
 
     def on_end(self, child: Child, code: int) -> None:
         """The process is gone."""
-        if child.kill_timer is not None:
-            child.kill_timer.cancel()
+        for timer in (child.kill_timer, child.due_timer):
+            if timer is not None:
+                timer.cancel()
         if child in self._leaving:
             self._leaving.remove(child)
         elif self.members.get(child.slot) is child:
@@ -223,9 +232,9 @@ class Pool:
         age_s = self._timers.clock() - child.started_s
         if not child.generation.plan.supervisor.respawn:
             self._owner.give_up(None)
-        elif code in FROM_OUTSIDE:
+        elif code in FROM_OUTSIDE and child.phase == 'serving':
             self._fill(child.slot, respawned=True)
-        elif child.respawned and age_s <= CRASH_LOOP_S:
+        elif code not in FROM_OUTSIDE and child.respawned and age_s <= CRASH_LOOP_S:
             logger.error('Worker crash loop detected, exiting')
             self._owner.give_up(None)
         else:

@@ -71,17 +71,24 @@ class AutoReload:
 
     def _start(self, settings: WatchSettings) -> None:
         self._timer = None
-        watcher = Watcher(settings)
         try:
-            self._helper.help(watcher.life, lambda _: self._ended(watcher))
+            self._watcher = watcher = self._watch_in_child(settings)
         except OSError as exc:
-            watcher.close()
             logger.error('Files cannot be watched: %s', (exc.strerror or str(exc)).lower())
             self._try_again()
             return
-        watcher.is_running()
-        self._watcher = watcher
         self._helper.waiting.wait_for(watcher, lambda: self._read(watcher))
+
+    def _watch_in_child(self, settings: WatchSettings) -> Watcher:
+        """Raises OSError where the system has no room for that."""
+        watcher = Watcher(settings)
+        try:
+            self._helper.help(watcher.life, lambda _: self._ended(watcher))
+        except OSError:
+            watcher.close()
+            raise
+        watcher.is_running()
+        return watcher
 
     def _read(self, watcher: Watcher) -> None:
         said = list(watcher.said())

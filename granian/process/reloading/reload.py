@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from granian.process.plan.sections import Plan
     from granian.process.pool.generation import Generation
     from granian.process.pool.pool import Pool
+    from granian.process.reloading.rereading import Reread
     from granian.process.service_manager import ServiceManager
     from granian.process.situation import Situation
     from granian.process.waiting import Waiting
@@ -32,8 +33,6 @@ class Helper(Protocol):
     situation: Situation
     pool: Pool
     manager: ServiceManager
-
-    def settled(self) -> None: ...
 
     waiting: Waiting
 
@@ -53,6 +52,8 @@ class Reload:
         self._helper = helper
         self._reader: Reader | None = None
         self._tell: Tell | None = None
+        # Why the last one that was given up was.
+        self._given_up = SUPERSEDED
 
     def begin(self, tell: Tell = nobody) -> None:
         self.cancel()
@@ -62,26 +63,33 @@ class Reload:
         if reread is None:
             self._refuse(Refused('this server was not started from a configuration that could be read again'))
             return
-        reader = Reader()
         try:
-            pid = self._helper.help(lambda: reader.life(reread), lambda _: reader.is_gone())
+            self._reader = reader = self._read_in_child(reread)
         except OSError as exc:
-            reader.close()
             self._refuse(Refused(f'the configuration could not be read: {(exc.strerror or str(exc)).lower()}'))
             return
-        reader.runs_as(pid)
-        self._reader = reader
         self._helper.waiting.wait_for(reader, lambda: self._read(reader))
 
-    def cancel(self) -> None:
+    def _read_in_child(self, reread: Reread) -> Reader:
+        """Raises OSError where the system has no room for that."""
+        reader = Reader()
+        try:
+            reader.runs_as(self._helper.help(lambda: reader.life(reread), lambda _: reader.is_gone()))
+        except OSError:
+            reader.close()
+            raise
+        return reader
+
+    def cancel(self, why: str = SUPERSEDED) -> None:
         """Give up what is under way."""
+        self._given_up = why
         if self._reader is not None:
             self._reader.kill()
             self._helper.waiting.let_go(self._reader)
             self._reader = None
-            self._refuse(Refused(SUPERSEDED))
+            self._refuse(Refused(why))
         elif self._tell is not None:
-            self._helper.pool.abandon(StartFailure('FatalError', SUPERSEDED, ''))
+            self._helper.pool.abandon(StartFailure('FatalError', why, ''))
 
     def _read(self, reader: Reader) -> None:
         found = reader.outcome()
@@ -92,19 +100,17 @@ class Reload:
         if isinstance(found, Refused):
             self._refuse(found)
         else:
-            self._build(found)
+            # A change that is under way replaces a worker of a generation that is about to go.
+            failure = StartFailure('FatalError', SUPERSEDED, '')
+            self._helper.pool.at_once(lambda: self._build(found), failure)
 
     def _build(self, plan: Plan) -> None:
-        pool = self._helper.pool
-        if pool.change is not None:
-            # It replaces a worker of a generation that is about to go.
-            pool.abandon(StartFailure('FatalError', SUPERSEDED, ''))
         try:
             generation = self._helper.situation.build(plan, plan.supervisor.workers)
         except FatalError as exc:
             self._refuse(Refused(str(exc)))
             return
-        pool.begin(generation, range(generation.workers), self._done)
+        self._helper.pool.begin(generation, range(generation.workers), self._done)
 
     def _done(self, failure: StartFailure | None) -> None:
         situation = self._helper.situation
@@ -112,7 +118,7 @@ class Reload:
             if failure.details:
                 logger.error('%s', failure.details)
             situation.forget_coming()
-            self._refuse(Refused(failure.message, by_worker=failure.message != SUPERSEDED))
+            self._refuse(Refused(failure.message, by_worker=failure.message != self._given_up))
             return
         situation.follow()
         self._helper.followed()
@@ -121,15 +127,15 @@ class Reload:
 
     def _refuse(self, refused: Refused) -> None:
         number = self._helper.situation.generation.number
-        log = logger.info if refused.message == SUPERSEDED else logger.error
+        log = logger.info if refused.message == self._given_up else logger.error
         log('Not reloaded, generation %d goes on: %s', number, refused.message)
         self._end(refused)
 
     def _end(self, outcome: Refused | None) -> None:
         tell, self._tell = self._tell, None
         assert tell is not None
-        # Ready again, whatever came of it (sd_notify(3), RELOADING=1).
-        self._helper.settled()
+        # Ready again, whatever came of it (sd_notify(3), RELOADING=1), if it ever was.
+        self._helper.pool.look_round()
         tell(outcome)
 
 

@@ -64,6 +64,7 @@ class Reader:
     def runs_as(self, pid: int) -> None:
         self.pid = pid
         os.close(self._writes)
+        self._writes = -1
         os.set_blocking(self._reads, False)
 
     def is_gone(self) -> None:
@@ -78,9 +79,10 @@ class Reader:
         return self._reads
 
     def close(self) -> None:
-        if self._reads != -1:
-            os.close(self._reads)
-            self._reads = -1
+        for fd in (self._reads, self._writes):
+            if fd != -1:
+                os.close(fd)
+        self._reads = self._writes = -1
 
     def outcome(self) -> Plan | Refused | None:
         """What came of it; None: that is not whole yet."""

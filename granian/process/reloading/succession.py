@@ -33,10 +33,11 @@ class HandedOver:
     address: tuple[str, int | None]
     fds: tuple[int, ...]
     owned: bool
-    path: str | None
+    # As it was made: it may have been removed, or another one be in its place.
+    file: SocketFile | None
 
 
-def description(sockets: Sockets, control_fd: int, control_path: str, ready_fd: int) -> str:
+def description(sockets: Sockets, control_fd: int, control_file: SocketFile | None, ready_fd: int) -> str:
     """What the new supervisor is told, by its own process before the program in it changes; descriptors stay what they are."""
     bound = [
         HandedOver(
@@ -44,7 +45,7 @@ def description(sockets: Sockets, control_fd: int, control_path: str, ready_fd: 
             each.address,
             tuple(sock.fileno() for sock in each.sockets),
             each.owned,
-            None if each.file is None else each.file.path,
+            each.file,
         )
         for each in sockets.bound
     ]
@@ -52,7 +53,7 @@ def description(sockets: Sockets, control_fd: int, control_path: str, ready_fd: 
         'pid': os.getppid(),
         'ready': ready_fd,
         'control': control_fd,
-        'control_path': control_path,
+        'control_file': None if control_file is None else asdict(control_file),
         'wanted': [[str(want.bind), want.backlog, want.permissions] for want in sockets.wanted],
         'bound': [asdict(each) for each in bound],
     })  # fmt: skip
@@ -72,7 +73,7 @@ class Predecessor:
     def __init__(self, told: dict[str, Any]) -> None:
         self.pid: int = told['pid']
         self.sockets = _sockets(told)
-        self.control_path: str = told['control_path']
+        self._control_file = _file(told['control_file'])
         self._ready_fd: int = told['ready']
         self._control_fd: int = told['control']
         for fd in (self._ready_fd, self._control_fd):
@@ -88,11 +89,11 @@ class Predecessor:
 
     def control(self) -> tuple[socket.socket, SocketFile] | None:
         """Its control socket, if it has one. It is ours now."""
-        if self._control_fd == -1:
+        if self._control_fd == -1 or self._control_file is None:
             return None
         sock = socket.socket(fileno=self._control_fd)
         self._control_fd = -1
-        return sock, SocketFile.at(self.control_path)
+        return sock, self._control_file
 
     def relieve(self, kept: Sockets) -> None:
         """Tell it that we serve, and on which of its sockets."""
@@ -113,7 +114,7 @@ class Predecessor:
 def _sockets(told: dict[str, Any]) -> Sockets:
     wanted = [Wanted(parse_bind(bind), backlog, permissions) for bind, backlog, permissions in told['wanted']]
     sockets = Sockets(wanted)
-    sockets.bound = [_bound(HandedOver(**each)) for each in told['bound']]
+    sockets.bound = [_bound(HandedOver(**{**each, 'file': _file(each['file'])})) for each in told['bound']]
     return sockets
 
 
@@ -123,8 +124,11 @@ def _bound(given: HandedOver) -> Bound:
         sock.set_inheritable(False)
         sock.setblocking(False)
     host, port = given.address
-    file = None if given.path is None else SocketFile.at(given.path)
-    return Bound(given.listener, (host, port), adopted, given.owned, borrowed=True, file=file)
+    return Bound(given.listener, (host, port), adopted, given.owned, borrowed=True, file=given.file)
+
+
+def _file(told: dict[str, Any] | None) -> SocketFile | None:
+    return None if told is None else SocketFile(**told)
 
 
 def owned(sockets: Sockets) -> None:

@@ -29,7 +29,7 @@ class Upgrading(Protocol):
     manager: ServiceManager
     control: Control
 
-    def help(self, life: Callable[[], int], ended: Callable[[int], None]) -> int: ...
+    def help(self, life: Callable[[], int], ended: Callable[[int], None], *, listens: bool) -> int: ...
 
     def succeeded(self, pid: int, kept: set[int]) -> None:
         """That process serves in our place, on the sockets of these descriptors."""
@@ -83,20 +83,29 @@ class Upgrade:
         if os.getpid() == 1:
             _refuse(tell, 'process 1 cannot be replaced; start a new container')
             return
-        self._word, self._tell = _Word(), tell
-        control_fd = self._owner.control.duplicate()
         try:
-            self._pid = self._owner.help(lambda: self._life(control_fd), self._on_end)
+            self._word = _Word()
+            self._pid = self._start(self._word)
         except OSError as exc:
-            self._word.close()
             _refuse(tell, f'the new supervisor could not be started: {(exc.strerror or str(exc)).lower()}')
             return
-        finally:
-            if control_fd != -1:
-                os.close(control_fd)
+        self._tell = tell
         logger.info('Upgrading: process %d starts', self._pid)
         self._word.close_writer()
         self._owner.waiting.wait_for(self._word, self._read)
+
+    def _start(self, word: _Word) -> int:
+        """Raises OSError where the system has no room for that."""
+        control_fd = -1
+        try:
+            control_fd = self._owner.control.duplicate()
+            return self._owner.help(lambda: self._life(control_fd), self._on_end, listens=True)
+        except OSError:
+            word.close()
+            raise
+        finally:
+            if control_fd != -1:
+                os.close(control_fd)
 
     def cancel(self) -> None:
         """We are to end: so is whoever would take our place."""
@@ -106,11 +115,12 @@ class Upgrade:
     def _life(self, control_fd: int) -> int:
         assert self._word is not None
         sockets = self._owner.situation.generation.sockets
-        path = self._owner.control.path or ''
         environment = {
             **os.environ,
             **self._owner.manager.variables_of(os.getpid()),
-            succession.VARIABLE: succession.description(sockets, control_fd, path, self._word.writes),
+            succession.VARIABLE: succession.description(
+                sockets, control_fd, self._owner.control.file, self._word.writes
+            ),
         }
         self._owner.situation.restore_umask()
         given = [sock.fileno() for sock in sockets.every()] + [self._word.writes, control_fd]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from granian.observe import logs
 from granian.process.report import Lines, in_short, line_of
 
 if TYPE_CHECKING:
@@ -102,8 +103,10 @@ class _Watch:
             ignore_entity_patterns=[*DefaultFilter.ignore_entity_patterns, *settings.ignore_patterns],
             ignore_paths=settings.ignore_paths,
         )
+        # Each reload is logged: where the log is among what is watched, the next one would begin at once.
+        ours = logs.outputs()
         for changes in watch(*settings.paths, watch_filter=wanted, step=self._step_ms, raise_interrupt=False):
-            self._tell(path for _, path in changes)
+            self._tell(path for _, path in changes if _identity(path) not in ours)
 
     def _watch_files(self) -> None:
         from watchfiles import watch
@@ -131,6 +134,14 @@ class _Watch:
     def _say(self, **said: Any) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._channel.sendall(line_of(**said))
+
+
+def _identity(name: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(name)  # noqa: PTH116  (as below)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def signatures(names: Iterable[str]) -> Mapping[str, Signature]:
