@@ -131,8 +131,9 @@ def _app(key: str, app: App) -> Iterator[Breach]:
         yield Breach(f'{key}.debug', f'is an extension of ASGI, and this is {app.interface}', reads)
     if app.interface == 'wsgi' and app.websockets:
         yield Breach(f'{key}.websockets', 'WSGI knows none; leave it out, or write false', reads)
-    if app.interface == 'wsgi' and app.limits.message is not None:
-        yield Breach(f'{key}.limits.message', 'WSGI knows no WebSockets; leave it out', reads)
+    if app.interface == 'wsgi':
+        for name in sorted(app.websocket.model_fields_set):
+            yield Breach(f'{key}.websocket.{name}', 'WSGI knows no WebSockets; leave it out', reads)
     if app.strip_prefix and app.interface != 'rsgi':
         yield Breach(f'{key}.strip_prefix', f'is for RSGI; {app.interface} has a root path', reads)
     elif app.strip_prefix and app.path == '/':

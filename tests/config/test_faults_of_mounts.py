@@ -250,8 +250,24 @@ granian.toml:5:9: static[0].cache: *: 'é' is not what a header field may say"""
     ),
     (
         'messages-for-WSGI',
-        '[[apps]]\ntarget = "main:app"\ninterface = "wsgi"\nlimits = { message = 5 }\n',
-        'granian.toml:4:22: apps[0].limits.message: WSGI knows no WebSockets; leave it out',
+        '[[apps]]\ntarget = "main:app"\ninterface = "wsgi"\nwebsocket = { max_message_size = 5 }\n',
+        'granian.toml:4:34: apps[0].websocket.max_message_size: WSGI knows no WebSockets; leave it out',
+    ),
+    (
+        'engine-of-one-application',
+        A + 'websocket = { engine = "wsproto" }\n',
+        'granian.toml:3:15: apps[0].websocket.engine: unknown key',
+    ),
+    (
+        'origin-of-an-application-without-a-scheme',
+        A + '[apps.websocket]\norigins = ["shop.example"]\n',
+        ("granian.toml:4:12: apps[0].websocket.origins[0]: 'shop.example' is not an origin; write it like "
+        "'https://shop.example' or 'http://localhost:3000'"),
+    ),
+    (
+        'no-time-to-answer-a-ping-of-an-application',
+        A + '[apps.websocket]\nping_timeout = 0\n',
+        'granian.toml:4:16: apps[0].websocket.ping_timeout: 0 is not more than 0s',
     ),
     (
         'origin-without-a-scheme',

@@ -10,10 +10,13 @@ import pytest
 
 from granian.adapters.static.settings import CacheRule, StaticSettings
 from granian.config.model import Config
+from granian.config.sections.websocket import MountWebSocket
 from granian.process.listening.sockets import Bound
 from granian.process.plan import sections
+from granian.protocol.limits import WebSocketLimits
 from granian.routing.table import Place
 from granian.server.settings import AS_THE_SERVER, FolderSettings, TermsSettings
+from granian.websocket import SessionTerms
 
 
 def config(**parts) -> Config:
@@ -223,3 +226,27 @@ def test_title_has_the_port_that_was_chosen():
     config = Config.model_validate({'listeners': [{'bind': '[::1]:0'}]})
 
     assert sections.title(config, [Bound(0, ('::1', 4321), ())]) == 'granian [::1]:4321'
+
+
+OF_ONE_APPLICATION = {
+    'origins': ['https://a.example'], 'max_message_size': 1000, 'max_frame_size': 500, 'queue': 3, 'queue_size': 4000,
+    'ping_interval': 5, 'ping_timeout': 6, 'idle_timeout': 7, 'close_timeout': 8, 'compression': False,
+}  # fmt: skip
+
+
+def test_every_websocket_key_of_an_application_is_in_force_there_alone():
+    assert set(OF_ONE_APPLICATION) == set(MountWebSocket.model_fields)
+    apps = [
+        {'target': 'a', 'interface': 'asgi', 'path': '/a', 'websocket': OF_ONE_APPLICATION},
+        {'target': 'b', 'interface': 'rsgi', 'websocket': {'origins': [], 'ping_interval': 0}},
+    ]
+    own, other = (
+        app.websockets for app in made(apps=apps, websocket={'origins': ['https://b.example'], 'queue': 9}).apps
+    )
+
+    assert own.origins == ('https://a.example',)
+    assert own.limits == WebSocketLimits(frame_bytes_max=500, message_bytes_max=1000, deflate=None)
+    assert own.terms == SessionTerms(3, 4000, 5.0, 6.0, 7.0, 8.0)
+    assert other.origins == ()
+    assert (other.terms.queue_messages_max, other.terms.ping_interval_s, other.terms.ping_timeout_s) == (9, None, 20.0)
+    assert other.limits.deflate is not None

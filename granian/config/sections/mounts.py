@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from granian.config.sections.section import EXPIRES_MAX_S, SIZE_MAX, WAIT_MAX_S, Section
+from granian.config.sections.websocket import MountWebSocket
 from granian.config.types.fields import (
     CHOICE,
     DirectoryPath,
@@ -55,15 +56,6 @@ class MountLimits(Section):
         Size | None,
         Field(
             le=SIZE_MAX, description='Body of one request. Over it: 413. Without it: `limits.body`.', examples=['1GiB']
-        ),
-    ] = None
-    message: Annotated[
-        Size | None,
-        Field(
-            ge=1,
-            le=SIZE_MAX,
-            description='One WebSocket message. Over it: closed with code 1009. Without it: `websocket.max_message_size`.',
-            examples=['64KiB'],
         ),
     ] = None
 
@@ -190,6 +182,10 @@ class App(Section):
     limits: Annotated[
         MountLimits, Field(description='Bounds of this application, in place of those in `[limits]`.')
     ] = MountLimits()
+    websocket: Annotated[
+        MountWebSocket,
+        Field(description='WebSocket sessions of this application, in place of what `[websocket]` says.'),
+    ] = MountWebSocket()
     timeouts: Annotated[
         MountTimeouts, Field(description='Times of this application, in place of those in `[timeouts]`.')
     ] = MountTimeouts()

@@ -11,6 +11,7 @@ from granian.config.types.fields import CHOICE, Duration, Flag, Size, Switch, Wh
 from granian.config.types.web import Origins
 
 MIB = 1024 * 1024
+QUEUE_MAX = 1_000_000
 
 FromOrigins = Annotated[
     Origins,
@@ -58,7 +59,7 @@ class WebSocket(Section):
         Whole,
         Field(
             ge=1,
-            le=1_000_000,
+            le=QUEUE_MAX,
             description='Messages of a session that wait for the application. Over it, its client is read no more.',
             examples=[16],
         ),
@@ -144,3 +145,95 @@ class WebSocket(Section):
         Size,
         Field(le=SIZE_MAX, description='Messages of fewer bytes are sent as they are.', examples=['1KiB']),
     ] = 128
+
+
+class MountWebSocket(Section):
+    """WebSocket sessions of this application, in place of what `[websocket]` says."""
+
+    origins: Annotated[
+        Origins | None,
+        Field(
+            description='Web sites whose pages may open a session. Empty: all may. Without it: `websocket.origins`.',
+            examples=[['https://shop.example']],
+        ),
+    ] = None
+    max_message_size: Annotated[
+        Size | None,
+        Field(
+            ge=1,
+            le=SIZE_MAX,
+            description='A message from a client. Over it: closed with code 1009. Without it: `websocket.max_message_size`.',
+            examples=['64KiB'],
+        ),
+    ] = None
+    max_frame_size: Annotated[
+        Size | None,
+        Field(
+            ge=125,
+            le=SIZE_MAX,
+            description='A frame of such a message. Over it: closed with code 1009. Without it: `websocket.max_frame_size`.',
+            examples=['16KiB'],
+        ),
+    ] = None
+    queue: Annotated[
+        Whole | None,
+        Field(
+            ge=1,
+            le=QUEUE_MAX,
+            description='Messages of a session that wait for the application. Without it: `websocket.queue`.',
+            examples=[16],
+        ),
+    ] = None
+    queue_size: Annotated[
+        Size | None,
+        Field(
+            ge=1, le=SIZE_MAX, description='The same, in bytes. Without it: `websocket.queue_size`.', examples=['1MiB']
+        ),
+    ] = None
+    ping_interval: Annotated[
+        Duration | None,
+        Field(
+            ge=0,
+            le=WAIT_MAX_S,
+            description='Silence after which a client is asked for a sign of life. 0: never. Without it: `websocket.ping_interval`.',
+            examples=['30s'],
+        ),
+    ] = None
+    ping_timeout: Annotated[
+        Duration | None,
+        Field(
+            gt=0,
+            le=WAIT_MAX_S,
+            description='Time for that sign of life. Over it: cut. Without it: `websocket.ping_timeout`.',
+            examples=['10s'],
+        ),
+    ] = None
+    idle_timeout: Annotated[
+        Duration | None,
+        Field(
+            ge=0,
+            le=WAIT_MAX_S,
+            description='Time without a message after which a session is closed. 0: never. Without it: `websocket.idle_timeout`.',
+            examples=['1h'],
+        ),
+    ] = None
+    close_timeout: Annotated[
+        Duration | None,
+        Field(
+            gt=0,
+            le=WAIT_MAX_S,
+            description='Time for a client to answer our close. Over it: cut. Without it: `websocket.close_timeout`.',
+            examples=['5s'],
+        ),
+    ] = None
+    compression: Annotated[
+        Switch | None,
+        Field(
+            description='Compress messages for clients that offer it, as `[websocket]` says how. Without it: `websocket.compression`.',
+            examples=[False],
+        ),
+    ] = None
+
+    def over(self, shared: WebSocket) -> WebSocket:
+        """What `[websocket]` says, but for what is said here."""
+        return shared.model_copy(update={name: value for name, value in self if value is not None})

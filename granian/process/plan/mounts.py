@@ -78,16 +78,16 @@ def _app(app: App, config: Config, exchanges_max: int) -> AppSettings:
     )
 
 
-def _websockets(app: App, websocket: WebSocket) -> WebSocketSettings | None:
-    wanted = websocket.enabled if app.websockets is None else app.websockets
+def _websockets(app: App, shared: WebSocket) -> WebSocketSettings | None:
+    wanted = shared.enabled if app.websockets is None else app.websockets
     if not wanted or app.interface == 'wsgi':
         return None
-    message_bytes_max = app.limits.message or websocket.max_message_size
+    websocket = app.websocket.over(shared)
     return WebSocketSettings(
         engine=websocket.engine,
         limits=WebSocketLimits(
-            frame_bytes_max=websocket.max_frame_size or message_bytes_max,
-            message_bytes_max=message_bytes_max,
+            frame_bytes_max=websocket.max_frame_size or websocket.max_message_size,
+            message_bytes_max=websocket.max_message_size,
             deflate=_deflate(websocket) if websocket.compression else None,
         ),
         terms=SessionTerms(
