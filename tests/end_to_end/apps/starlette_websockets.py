@@ -54,13 +54,6 @@ async def fails(websocket):
     raise ValueError('a fault of the application')
 
 
-async def flood(websocket):
-    await websocket.accept()
-    piece = bytes(65536)
-    for _ in range(int(websocket.query_params['pieces'])):
-        await websocket.send_bytes(piece)
-
-
 async def seen(request):
     return PlainTextResponse('\n'.join(ends))
 
@@ -70,7 +63,7 @@ app = Starlette(
         Route('/ends', seen),
         *(
             WebSocketRoute(f'/{handler.__name__}', handler)
-            for handler in (echo, chat, denied, forbidden, closes, fails, flood)
+            for handler in (echo, chat, denied, forbidden, closes, fails)
         ),
     ]
 )
