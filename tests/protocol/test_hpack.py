@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from granian.protocol.hpack import huffman as hpack_huffman
-from granian.protocol.hpack.decoder import TEXTS_MAX, HpackDecoder, HpackError
+from granian.protocol.hpack.decoder import INFLATED_BYTES_MIN, NEWEST, TEXTS_MAX, HpackDecoder, HpackError
 from granian.protocol.hpack.encoder import HpackEncoder, literal
 from granian.protocol.hpack.huffman import HuffmanError
-from granian.protocol.hpack.tables import STATIC_FIELDS
+from granian.protocol.hpack.tables import huffman_codes
 from tests.conformance.http2.hpack_streams import check_decoder, check_encoder
 from tests.conformance.http2.tables.hpack import FAULTS
 
@@ -124,6 +124,50 @@ def test_huffman_both_ways(text):
     assert hpack_huffman.decode(hpack_huffman.encode(text)) == text
 
 
+def inflated(data):
+    """What `inflate` should make of coded bytes."""
+    try:
+        text = hpack_huffman.decode(data)
+    except HuffmanError:
+        return None
+    return text if all(huffman_codes()[byte][1] <= 15 for byte in text) else None
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60), st.binary(max_size=3))
+def test_zlib_decodes_what_the_table_does(text, more):
+    coded = hpack_huffman.encode(text.encode())
+    assert hpack_huffman.inflate(coded) == inflated(coded)
+    assert hpack_huffman.inflate(coded + more) == inflated(coded + more)
+    if coded:
+        # One bit more or less of padding, or a code that is cut off.
+        for changed in (coded[:-1], coded[:-1] + bytes((coded[-1] ^ 1,)), coded + b'\xff'):
+            assert hpack_huffman.inflate(changed) == inflated(changed)
+
+
+@given(st.binary(max_size=24))
+def test_zlib_takes_nothing_that_the_table_does_not(data):
+    assert hpack_huffman.inflate(data) == inflated(data)
+
+
+@pytest.mark.parametrize('padding', range(8))
+def test_zlib_takes_each_length_of_padding(padding):
+    # Codes of five and of six bits.
+    texts = [b'0' * fives + b'3' * sixes for fives in range(1, 9) for sixes in range(8)]
+    text = next(text for text in texts if -(5 * len(text) + text.count(b'3')) % 8 == padding)
+    coded = hpack_huffman.encode(text)
+    assert hpack_huffman.inflate(coded) == text
+    assert hpack_huffman.inflate(coded + b'\xff') is None
+
+
+def test_what_is_unusual_is_decoded_by_table_from_then_on():
+    decoder, usual = HpackDecoder(), hpack_huffman.encode(b'a' * 20)
+    unusual = hpack_huffman.encode(b'\\' + b'a' * 20)
+    for text in (usual, unusual, usual):
+        assert decoder.text(text) == hpack_huffman.decode(text)
+    with pytest.raises(HpackError):
+        HpackDecoder().text(b'\xff' * INFLATED_BYTES_MIN)
+
+
 @given(st.binary(max_size=40))
 def test_huffman_takes_nothing_that_it_would_not_make(data):
     try:
@@ -140,8 +184,7 @@ def test_any_bytes_are_decoded_or_faulty(block):
         decoder.decode(block)
     except HpackError:
         return
-    entries = len(decoder._table) - len(STATIC_FIELDS)
-    sizes = [len(name) + len(value) + 32 for name, value in decoder._table[:entries]]
+    sizes = [len(name) + len(value) + 32 for name, value in decoder._table[NEWEST:]]
     assert sum(sizes) == decoder._bytes <= 4096
 
 

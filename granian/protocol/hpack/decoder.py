@@ -20,14 +20,16 @@ INTEGER_BYTES_MAX = 4
 # Huffman-coded strings that are remembered, and how long one may be. Never beyond the connection.
 TEXTS_MAX = 64
 TEXT_BYTES_MAX = 64
+# Shorter ones are decoded by table as fast.
+INFLATED_BYTES_MIN = 10
 
-# Runs of indices that are remembered: how many, and how long one may be. A shorter one is decoded as fast.
-RUNS_MAX = 8
-RUN_BYTES_MIN, RUN_BYTES_MAX = 4, 64
-_only_short_indices = re.compile(rb'[\x81-\xfe]+').fullmatch
+# RFC 7541 6.1: fields that are an index in seven bits each.
+_indices = re.compile(rb'[\x81-\xfe]+').match
 
-_STATIC = list(reversed(STATIC_FIELDS))
-_STATIC_COUNT = len(_STATIC)
+# What has index i stands at 128 + i, so that a byte that is an index in seven bits says where by itself. No index is 0.
+_TOP = 128
+_NO_FIELDS: Fields = [(b'', b'')] * (_TOP + 1)
+NEWEST = _TOP + 1 + len(STATIC_FIELDS)
 
 
 class HpackError(ValueError):
@@ -37,18 +39,17 @@ class HpackError(ValueError):
 class HpackDecoder:
     """The decoding end of one direction of one connection."""
 
-    __slots__ = ('_bytes', '_bytes_max', '_limit', '_runs', '_table', '_texts', 'changes', 'entry_bytes_max')
+    __slots__ = ('_bytes', '_bytes_max', '_inflates', '_limit', '_table', '_texts', 'changes', 'entry_bytes_max')
 
     def __init__(self, table_bytes_max: int = TABLE_BYTES_DEFAULT) -> None:
-        # Oldest entry first, newest, then the static table backwards: what has index i is _table[-i].
-        self._table: list[Field] = _STATIC.copy()
+        # The static table, then the dynamic one, newest entry first.
+        self._table: list[Field] = [*_NO_FIELDS, *STATIC_FIELDS]
         self._bytes = 0
         self._bytes_max = self._limit = table_bytes_max
         # No entry was ever larger than this.
         self.entry_bytes_max = 64
         self._texts: dict[bytes, bytes] = {}
-        # Ends of blocks that are indices alone → their fields, as long as the table stays as it is.
-        self._runs: dict[bytes, Fields] = {}
+        self._inflates = True
         # Counts the changes of the table: while it stays the same, a block stands for the same fields.
         self.changes = 0
 
@@ -56,23 +57,21 @@ class HpackDecoder:
         """The fields of a block, in order. Raises HpackError."""
         table = self._table
         fields: Fields = []
-        append = fields.append
         pos = 0
         end = len(block)
         try:
             while pos < end:
                 byte = block[pos]
-                if 128 < byte < 255:
-                    # RFC 7541 6.1: an index in seven bits.
-                    append(table[128 - byte])
-                    pos += 1
+                if byte > 128 and (indices := _indices(block, pos)):
+                    start, pos = pos, indices.end()
+                    fields += map(table.__getitem__, block[start:pos])
                 elif byte < 32:
                     # RFC 7541 6.2.2, 6.2.3: without indexing, and never to be indexed.
                     pos = self._literal(block, pos, 15, fields)
-                    if end - pos >= RUN_BYTES_MIN:
-                        pos = self._run(block, pos, fields)
+                elif byte >= 128:
+                    pos = self._indexed(block, pos, fields)
                 elif byte >= 64:
-                    pos = self._indexed(block, pos, fields) if byte >= 128 else self._added(block, pos, fields)
+                    pos = self._added(block, pos, fields)
                 else:
                     if fields:
                         # RFC 7541 4.2
@@ -82,22 +81,6 @@ class HpackDecoder:
             raise HpackError('no such index, or a block that ends too soon') from None
         return fields
 
-    def _run(self, block: bytes, pos: int, fields: Fields) -> int:
-        """Take the rest of a block if it is indices alone, which is what follows the path and was often there before."""
-        rest = block[pos:]
-        run = self._runs.get(rest)
-        if run is None:
-            if not _only_short_indices(rest):
-                return pos
-            table = self._table
-            run = [table[128 - byte] for byte in rest]
-            if len(rest) <= RUN_BYTES_MAX:
-                if len(self._runs) >= RUNS_MAX:
-                    self._runs.clear()
-                self._runs[rest] = run
-        fields += run
-        return len(block)
-
     def _indexed(self, block: bytes, pos: int, fields: Fields) -> int:
         index, pos = _integer(block, pos, 127)
         fields.append(self._at(index))
@@ -105,21 +88,21 @@ class HpackDecoder:
 
     def _at(self, index: int) -> Field:
         # RFC 7541 6.1: there is no index 0.
-        if not 0 < index <= len(self._table):
+        if index == 0:
             raise HpackError('no such index')
-        return self._table[-index]
+        return self._table[_TOP + index]
 
     def _added(self, block: bytes, pos: int, fields: Fields) -> int:
         """RFC 7541 6.2.1: a field that becomes the newest entry."""
         pos = self._literal(block, pos, 63, fields)
         field = fields[-1]
         size = len(field[0]) + len(field[1]) + ENTRY_BYTES_MORE
-        self._change()
+        self.changes += 1
         # RFC 7541 4.4: room is made first; what is larger than the table empties it and is no entry.
         if self._bytes + size > self._bytes_max:
             self._evict(self._bytes_max - size)
         if size <= self._bytes_max:
-            self._table.insert(-_STATIC_COUNT, field)
+            self._table.insert(NEWEST, field)
             self._bytes += size
             self.entry_bytes_max = max(self.entry_bytes_max, size)
         return pos
@@ -129,43 +112,35 @@ class HpackDecoder:
         size, pos = _integer(block, pos, 31)
         if size > self._limit:
             raise HpackError('table size over SETTINGS_HEADER_TABLE_SIZE')
-        self._change()
+        self.changes += 1
         self._bytes_max = size
         self._evict(size)
         return pos
 
-    def _change(self) -> None:
-        self.changes += 1
-        if self._runs:
-            self._runs.clear()
-
     def _evict(self, bytes_max: int) -> None:
         """RFC 7541 4.3: drop the oldest entries until no more than this is left."""
-        count = 0
-        entries = len(self._table) - _STATIC_COUNT
-        while self._bytes > bytes_max and count < entries:
-            name, value = self._table[count]
+        table = self._table
+        while self._bytes > bytes_max and len(table) > NEWEST:
+            name, value = table.pop()
             self._bytes -= len(name) + len(value) + ENTRY_BYTES_MORE
-            count += 1
-        del self._table[:count]
 
     def _literal(self, block: bytes, pos: int, prefix: int, fields: Fields) -> int:
         index = block[pos] & prefix
         if index == 0:
-            name, pos = self._string(block, pos + 1)
+            name, pos = self.string(block, pos + 1)
         elif index < prefix:
             # A name, or IndexError.
-            name = self._table[-index][0]
+            name = self._table[_TOP + index][0]
             pos += 1
         else:
             index, pos = _integer(block, pos, prefix)
             name = self._at(index)[0]
-        value, pos = self._string(block, pos)
+        value, pos = self.string(block, pos)
         fields.append((name, value))
         return pos
 
-    def _string(self, block: bytes, pos: int) -> tuple[bytes, int]:
-        """RFC 7541 5.2"""
+    def string(self, block: bytes, pos: int) -> tuple[bytes, int]:
+        """The string literal at `pos`, and the position after it (RFC 7541 5.2). Raises HpackError, IndexError."""
         first = block[pos]
         size = first & 127
         if size < 127:
@@ -181,15 +156,25 @@ class HpackDecoder:
         return self._texts.get(raw) or self._text(raw), end
 
     def _text(self, raw: bytes) -> bytes:
-        try:
-            text = hpack_huffman.decode(raw)
-        except hpack_huffman.HuffmanError as exc:
-            raise HpackError(*exc.args) from None
+        text = self.text(raw)
         if len(raw) <= TEXT_BYTES_MAX:
             if len(self._texts) >= TEXTS_MAX:
                 self._texts.clear()
             self._texts[raw] = text
         return text
+
+    def text(self, raw: bytes) -> bytes:
+        """A Huffman-coded string that is likely not to come again. Raises HpackError."""
+        if self._inflates and len(raw) >= INFLATED_BYTES_MIN:
+            text = hpack_huffman.inflate(raw)
+            if text is not None:
+                return text
+            # A client that sends what is unusual may send more of it.
+            self._inflates = False
+        try:
+            return hpack_huffman.decode(raw)
+        except hpack_huffman.HuffmanError as exc:
+            raise HpackError(*exc.args) from None
 
 
 def _integer(block: bytes, pos: int, prefix: int) -> tuple[int, int]:
