@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import hpack
 import pytest
 
 from granian.protocol.contract import Refusal, RequestHead, ResponseDefaults
+from granian.protocol.hpack import huffman
+from granian.protocol.hpack.decoder import HpackError
 from granian.protocol.hpack.encoder import HpackEncoder
 from granian.protocol.http2 import rules
-from granian.protocol.http2.heads import BLOCKS_MAX, RESPONSES_MAX, HeadReader, HeadWriter
+from granian.protocol.http2.heads import BLOCKS_MAX, MARKS_MAX, RESPONSES_MAX, HeadReader, HeadWriter
 from granian.protocol.responses import response_head
 from tests.helpers.http2 import GET, LIMITS, POST
 
@@ -75,6 +78,84 @@ def test_the_memory_of_blocks_is_bounded_and_of_one_connection():
     long = HpackEncoder().encode([*GET, (b'x', b'\xff' * 600)])
     reader.read(long, ended=True)
     assert long not in reader._known
+
+
+def literal_path(path, before=b'', after=b'', *, size=None):
+    """A block with a path that is not indexed, as browsers have it (RFC 7541 6.2.2)."""
+    return before + b'\x04' + bytes((len(path) if size is None else size,)) + path + after
+
+
+# Static indices: GET, http, and `accept-encoding: gzip, deflate`; an authority in between.
+BEFORE, AFTER = b'\x82\x86', b'\x01\x01a\x90'
+
+
+@pytest.mark.parametrize(('before', 'after'), [(BEFORE, AFTER), (b'', BEFORE + AFTER), (BEFORE, b'\x01\x01a')])
+@pytest.mark.parametrize('ended', [True, False])
+def test_a_block_that_differs_in_its_path_is_read_as_any_other(before, after, ended):
+    reader = HeadReader(LIMITS)
+    coded = [huffman.encode(b'/usual/%d?q=1' % number) for number in range(5)]
+    paths = [
+        b'/1',
+        b'/2?a',
+        b'/2?b',
+        b'/%41',
+        *PATHS,
+        b'',
+        b'/3?b',
+        b'/3?b',
+        b'/3?b',
+        b'/' + b'a' * 100,
+        b'/' + b'a' * 125,
+        b'/' + b'a' * 126,
+    ]
+    blocks = [literal_path(path, before, after) for path in paths if len(path) < 127]
+    blocks += [literal_path(text, before, after, size=128 | len(text)) for text in coded]
+    for block in (*blocks, *blocks):
+        expected = head_of(HeadReader(LIMITS).read, block, ended=ended)
+        assert head_of(reader.read, block, ended=ended) == expected
+        assert rules.request_line(reader.fields)
+    shapes = reader._shapes if ended else reader._shapes_open
+    assert list(shapes) == [(before + b'\x04', after)]
+    assert not (reader._shapes_open if ended else reader._shapes)
+
+
+@pytest.mark.parametrize(
+    'block',
+    [
+        BEFORE + b'\x04',
+        BEFORE + b'\x04\x05/abc',
+        literal_path(b'\xff' * 3, BEFORE, AFTER, size=128 | 3),
+        literal_path(b'\xff' * 12, BEFORE, AFTER, size=128 | 12),
+    ],
+)
+def test_a_faulty_path_in_a_known_place_is_a_fault(block):
+    reader = HeadReader(LIMITS)
+    for after in (AFTER, b''):
+        for path in (b'/1', b'/2', b'/3'):
+            head_of(reader.read, literal_path(path, BEFORE + (b'' if after else b'\x01\x01a'), after), ended=True)
+    with pytest.raises(HpackError):
+        reader.read(block, ended=True)
+
+
+def test_a_long_path_in_a_known_place_counts_for_the_list():
+    limits = replace(LIMITS, head_bytes_max=300)
+    reader = HeadReader(limits)
+    for size in (1, 2, 3, 40, 60, 70, 80, 90, 100, 110, 120):
+        block = literal_path(b'/' + b'a' * size, BEFORE, AFTER)
+        assert head_of(reader.read, block, ended=True) == head_of(HeadReader(limits).read, block, ended=True)
+    assert head_of(reader.read, block, ended=True) == (431, 'head too large')
+
+
+def test_what_is_remembered_of_blocks_is_bounded():
+    reader = HeadReader(LIMITS)
+    for number in range(5 * MARKS_MAX):
+        for path in (b'/1', b'/2', b'/3'):
+            reader.read(literal_path(path, BEFORE, AFTER + b'\x00\x01x\x03%03d' % number), ended=True)
+    assert 0 < len(reader._shapes) <= BLOCKS_MAX
+    assert len(reader._once) <= MARKS_MAX
+    reader.read(literal_path(b'/1', BEFORE, AFTER + b'\x40\x01a\x01b'), ended=True)
+    reader.read(literal_path(b'/1', BEFORE, AFTER), ended=True)
+    assert not reader._shapes
 
 
 def test_a_block_is_forgotten_when_the_table_changes():

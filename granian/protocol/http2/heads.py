@@ -1,14 +1,16 @@
 """The heads of one HTTP/2 connection as HPACK has them: those read and those written, with a memory of what repeats.
 
 A client mostly sends the same fields again but for the path, and perhaps one more field: such a head is the one before
-with two fields changed, and only these are looked at. Nothing of a client's is remembered beyond its connection.
+with two fields changed, and only these are looked at. Where the path alone differs, so does the block, and not even the
+rest of that is decoded. Nothing of a client's is remembered beyond its connection.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from granian.protocol.contract import RequestHead
+from granian.protocol.contract import Refusal, RequestHead
 from granian.protocol.hpack.decoder import HpackDecoder
 from granian.protocol.hpack.encoder import HpackEncoder, literal
 from granian.protocol.http2 import rules
@@ -16,29 +18,51 @@ from granian.protocol.requests import FIELD_BYTES, apply_target
 from granian.protocol.responses import SECRET_FIELDS
 
 if TYPE_CHECKING:
-    from granian.protocol.contract import Fields, ResponseDefaults
+    from granian.protocol.contract import Field, Fields, ResponseDefaults
     from granian.protocol.limits import Http2Limits
     from granian.protocol.responses import ResponseHead
 
 # Blocks that are remembered, and how long one may be.
 BLOCKS_MAX = 32
 BLOCK_BYTES_MAX = 512
+MARKS_MAX = 64
 # How many heads of a connection are compared with the one before, in search of the field that changes.
 COMPARISONS_MAX = 8
 # Response heads whose blocks are remembered, and those that were sent once.
 RESPONSES_MAX = 64
+
+# What stands before a path that is not indexed: fields in a byte each, the literal's first byte (RFC 7541 6.2.2, 6.2.3;
+# the static table has `:path` as 4), and then at least one more.
+_up_to_path = re.compile(rb'[\x81-\xfe]*[\x04\x14](?=.)', re.DOTALL).match
 
 # Content-Length as HPACK has it.
 _lengths: dict[int, bytes] = {}
 _LENGTHS_MAX = 4096
 
 
+# What of a block stands before the path, and what after it.
+_Around = tuple[bytes, bytes]
+
+
+class _Shape:
+    """What blocks stand for that are alike but for the path."""
+
+    __slots__ = ('like', 'model', 'room')
+
+    def __init__(self, model: RequestHead, room: int) -> None:
+        self.model = model
+        # Its own where the model has none: of the fields, any will do.
+        self.like: tuple[RequestHead, Field] = model.like or (model, model.fields[0])
+        # How long a path may be for the list to keep its limit.
+        self.room = room
+
+
 class HeadReader:
     """Turns whole blocks into RequestHeads."""
 
     __slots__ = (
-        '_after', '_before', '_changes', '_comparisons', '_decoder', '_ended', '_known', '_known_open', '_limits', '_model', '_name',
-        '_rest', '_varying', 'fields',
+        '_around', '_before', '_changes', '_comparisons', '_decoder', '_ended', '_known', '_known_open', '_limits', '_model', '_name',
+        '_once', '_rest', '_shapes', '_shapes_open', '_varying', 'fields',
     )  # fmt: skip
 
     def __init__(self, limits: Http2Limits) -> None:
@@ -47,6 +71,13 @@ class HeadReader:
         # Block → head, as long as the dynamic table stays as it is: of requests without a body, and with one.
         self._known: dict[bytes, RequestHead] = {}
         self._known_open: dict[bytes, RequestHead] = {}
+        # … and what stands before and after the path.
+        self._shapes: dict[_Around, _Shape] = {}
+        self._shapes_open: dict[_Around, _Shape] = {}
+        # … in the block that was read last.
+        self._around: _Around | None = None
+        # See `_is_new`.
+        self._once: set[int] = set()
         self._changes = 0
         self._comparisons = COMPARISONS_MAX
         # The head that others are like, whether it ended its request, and its list: before the path, and after it.
@@ -54,32 +85,91 @@ class HeadReader:
         self._ended = True
         self._before: Fields = []
         self._rest: Fields = []
-        # Where in `_rest` stands what changes too, and the fields after that; -1: nothing does.
+        # Where in `_rest` stands what changes too, and its name; -1: nothing does.
         self._varying = -1
         self._name = b''
-        self._after: Fields = []
         # What was decoded last.
         self.fields: Fields = []
 
     def read(self, block: bytes, *, ended: bool) -> RequestHead:
         """The head of a request; `ended`: no body follows. Raises HpackError, Refusal."""
         decoder = self._decoder
+        if decoder.changes != self._changes:
+            self._forget()
         known = self._known if ended else self._known_open
-        if decoder.changes == self._changes:
-            head = known.get(block)
-            if head is not None:
+        head = known.get(block)
+        if head is not None:
+            return head
+        shapes = self._shapes if ended else self._shapes_open
+        head = self._shaped(block, shapes)
+        if head is not None:
+            if self._is_new(hash(block)):
                 return head
         else:
-            self._known.clear()
-            self._known_open.clear()
-            self._changes = decoder.changes
-        fields = self._decode(block)
-        head = self._similar(fields, ended=ended) or self._parsed(fields, ended=ended)
-        if decoder.changes == self._changes and len(block) <= BLOCK_BYTES_MAX:
-            if len(known) >= BLOCKS_MAX:
-                known.clear()
-            known[block] = head
+            fields = self._decode(block)
+            head = self._similar(fields, ended=ended) or self._parsed(fields, ended=ended)
+            if decoder.changes != self._changes or len(block) > BLOCK_BYTES_MAX:
+                return head
+            self._learn(head, shapes)
+        if len(known) >= BLOCKS_MAX:
+            known.clear()
+        known[block] = head
         return head
+
+    def _forget(self) -> None:
+        """The table has changed."""
+        for memory in (self._known, self._known_open, self._shapes, self._shapes_open):
+            memory.clear()
+        self._changes = self._decoder.changes
+
+    def _shaped(self, block: bytes, shapes: dict[_Around, _Shape]) -> RequestHead | None:
+        """The head of a block that differs from one before it in the path alone; None: it may be refused, or is like none."""
+        self._around = None
+        match = _up_to_path(block)
+        if match is None:
+            return None
+        at = match.end()
+        size = block[at]
+        # RFC 7541 5.2: the upper bit says that it is Huffman-coded. A length of more than a byte is left to the decoder.
+        end = at + 1 + (size & 127)
+        if size & 127 == 127 or end > len(block):
+            return None
+        around = self._around = (block[:at], block[end:])
+        shape = shapes.get(around)
+        if shape is None:
+            return None
+        path = block[at + 1 : end]
+        if size > 127:
+            path = self._decoder.text(path)
+        if path[:1] != b'/' or len(path) > shape.room:
+            return None
+        model = shape.model
+        try:
+            return self._like(model, path, model.fields, shape.like)
+        except Refusal:
+            # It has to be refused with all its fields at hand.
+            return None
+
+    def _learn(self, head: RequestHead, shapes: dict[_Around, _Shape]) -> None:
+        """Remember what was decoded last, but for the path."""
+        around = self._around
+        if around is None or self._is_new(hash(around)):
+            return
+        if len(shapes) >= BLOCKS_MAX:
+            shapes.clear()
+        others = [field for field in self.fields if field[0] != b':path']
+        room = self._limits.head_bytes_max - rules.list_bytes([*others, (b':path', b'')])
+        shapes[around] = _Shape(head, room)
+
+    def _is_new(self, mark: int) -> bool:
+        """Whether something did not come before, by its hash: most never come again, and are not worth an entry."""
+        once = self._once
+        if mark in once:
+            return False
+        if len(once) >= MARKS_MAX:
+            once.clear()
+        once.add(mark)
+        return True
 
     def trailers(self, block: bytes) -> Fields:
         """The trailers of a request. Raises HpackError, Refusal."""
@@ -121,7 +211,7 @@ class HeadReader:
         if name != b':path' or path[:1] != b'/':
             return None
         if rest == self._rest:
-            return self._like(model, path, model.fields)
+            return self._like(model, path, model.fields, (model, model.fields[0]))
         return self._varied(model, path, rest)
 
     def _varied(self, model: RequestHead, path: bytes, rest: Fields) -> RequestHead | None:
@@ -130,17 +220,22 @@ class HeadReader:
         at = self._varying
         if at < 0:
             at = self._compare(model, rest)
-        if at < 0 or rest[at][0] != self._name or rest[:at] != self._rest[:at] or rest[at + 1 :] != self._after:
+        if at < 0:
             return None
-        value = rest[at][1]
-        if value.translate(None, FIELD_BYTES) or value != value.strip(b' \t'):
+        # But for the one field, both lists are the same.
+        field, rest[at] = rest[at], self._rest[at]
+        name, value = field
+        if (
+            name != self._name
+            or rest != self._rest
+            or value.translate(None, FIELD_BYTES)
+            or value != value.strip(b' \t')
+        ):
             return None
         # The application's list ends as ours does.
         fields = model.fields.copy()
-        fields[at - len(rest)] = rest[at]
-        head = self._like(model, path, fields)
-        head.like = model, rest[at]
-        return head
+        fields[at - len(rest)] = field
+        return self._like(model, path, fields, (model, field))
 
     def _compare(self, model: RequestHead, rest: Fields) -> int:
         """Learn which field changes, if it is one and decides nothing."""
@@ -157,10 +252,9 @@ class HeadReader:
             return -1
         self._varying = at
         self._name = name
-        self._after = self._rest[at + 1 :]
         return at
 
-    def _like(self, model: RequestHead, path: bytes, fields: Fields) -> RequestHead:
+    def _like(self, model: RequestHead, path: bytes, fields: Fields, like: tuple[RequestHead, Field]) -> RequestHead:
         head = RequestHead()
         head.method = model.method
         head.version = model.version
@@ -171,8 +265,7 @@ class HeadReader:
         head.keep_alive = model.keep_alive
         head.upgrade = model.upgrade
         head.kept = None
-        # Of the fields, any will do.
-        head.like = model, fields[0]
+        head.like = like
         apply_target(head, path, self._limits)
         return head
 
