@@ -170,7 +170,7 @@ class MultiplexedEngine(Engine, Protocol):
 
     Heads and control frames go to `output` at once, bodies by `produce`: so whoever owns the socket decides how much of them
     waits there, and a large one never stands before a small one of another stream. A small whole response may go at once
-    where no body waits, up to 64 KiB of them until `produce` is called again. After `on_gone` nothing more can be sent.
+    where no body waits, up to 128 KiB of them until `produce` is called again. After `on_gone` nothing more can be sent.
     """
 
     # PINGs of ours that were not answered yet.
@@ -194,8 +194,8 @@ class MultiplexedEngine(Engine, Protocol):
     def progress(self) -> int:
         """Body bytes that were put out so far, all streams together."""
 
-    def produce(self, count: int) -> None:
-        """Put out about `count` bytes of bodies, the streams by turns."""
+    def produce(self, count: int) -> bool:
+        """Put out about `count` bytes of bodies, the streams by turns; whether some wait still."""
 
     def is_blocked(self, stream: int) -> bool:
         """Whether as much of the stream's body waits as may. `on_room` follows."""

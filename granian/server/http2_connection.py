@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from granian.exchange import Exchange
 from granian.protocol.contract import Refusal
+from granian.protocol.limits import HTTP2_WAITING_BODIES_MAX
 from granian.server.deadlines import NEVER
 from granian.server.http2_lanes import Lane, Pinger
 from granian.server.passage import unsent_bytes
@@ -145,12 +146,17 @@ class Http2Connection(Wire):
             exchange.started_at_s = perf_counter()
         if not ended:
             lane.await_body()
-        gate = service.gate
-        if self._waiting or gate.busy >= gate.limit or self.engine.full:
+        gate, engine = service.gate, self.engine
+        if (
+            self._waiting
+            or gate.busy >= gate.limit
+            or (engine.streams_open >= HTTP2_WAITING_BODIES_MAX and engine.full)
+        ):
             self._waiting[stream] = exchange
             self._line_up()
         else:
-            self._begin(exchange)
+            gate.busy += 1
+            self._have_answered(exchange)
 
     def _line_up(self) -> None:
         """Who waits for room on the connection is in nobody's way at the gate: `_settle` begins it, or has it line up then."""
@@ -280,22 +286,25 @@ class Http2Connection(Wire):
         if self._transport.is_closing():
             engine.output.clear()
             return
-        if not self.blocked:
-            engine.produce(TURN_BYTES)
+        waits = self.blocked or engine.produce(TURN_BYTES)
         if self._waiting and not self._in_line:
             self._begin_held()
+            waits = True
         if engine.output:
             self._write_output()
-        if self._flushed:
+        if waits:
             self._watch_flushed()
+        else:
+            self._flushed.clear()
         if engine.closing:
             self._lose_all()
             engine.output.clear()
             self._close()
             return
-        if (engine.sendable and not self.blocked) or engine.pending:
+        if (waits and not self.blocked and engine.sendable) or engine.pending:
             self._go_on_soon()
-        self._read_or_not()
+        if self.blocked or self._paused is not engine.paused:
+            self._read_or_not()
         if not (self.blocked or self._leaving):
             self._time_phase()
 

@@ -335,6 +335,6 @@ class Talk:
 
     def outcome(self) -> tuple[Any, ...]:
         """What must not depend on how the input was split."""
-        served = [seen.summary() for seen in self.requests.values()]
+        served = [seen.summary() for _, seen in sorted(self.requests.items())]
         answers = {stream: (r.status, r.body, r.whole, r.code) for stream, r in self.responses.items()}
         return served, answers, self.goaway, self.engine.closing

@@ -58,7 +58,9 @@ class Http2Core:
         if head is None:
             return None
         self.streams_open -= 1
-        return self._opened(stream, head, receiving=False)
+        promoted = self._opened(stream, head, receiving=False)
+        promoted.unread = self._inlet.held.pop(stream, 0)
+        return promoted
 
     def _on_sent(self, stream: Stream) -> None:
         """The response is whole and sent."""
@@ -109,6 +111,7 @@ class Http2Core:
             self._outlet.drop(stream)
         ledger.whole.clear()
         ledger.streams.clear()
+        self._inlet.held.clear()
         self.streams_open = self._bodies = 0
         for stream_id in owing:
             self.events.on_gone(stream_id, reason)

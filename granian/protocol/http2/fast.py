@@ -40,13 +40,14 @@ class Http2Fast(Http2Receiver):
 
     @property
     def phase(self) -> str:
-        if self._frame_reader.block_of:
+        reader = self._frame_reader
+        if reader.block_of:
             return 'head'
         if self._bodies:
             return 'body'
         if self.streams_open:
             return 'busy'
-        return 'head' if self._frame_reader.partial else 'idle'
+        return 'head' if reader.have else 'idle'
 
     @property
     def sendable(self) -> bool:
@@ -78,8 +79,11 @@ class Http2Fast(Http2Receiver):
         ):
             self._outlet.whole(stream, self._writer.final(response, size), body)
             del self._ledger.whole[stream]
+            if stream in self._inlet.held:
+                self._inlet.let_go(stream)
             self.streams_open -= 1
-            self._patience.answered()
+            if self._patience.cancels:
+                self._patience.answered()
             if self._draining:
                 self._close_if_idle()
         else:
@@ -177,12 +181,18 @@ class Http2Fast(Http2Receiver):
         found = self._ledger.streams.get(stream)
         if found is not None:
             self._inlet.took(found, count)
+        elif stream in self._inlet.held:
+            self._inlet.let_go(stream, count)
 
-    def produce(self, count: int) -> None:
+    def produce(self, count: int) -> bool:
         outlet = self._outlet
+        if not outlet.bodies:
+            outlet.allow(count)
+            return False
         before = outlet.progress
         outlet.produce(count)
         self._patience.moved(outlet.progress - before)
+        return outlet.bodies > 0
 
     def is_blocked(self, stream: int) -> bool:
         found = self._ledger.streams.get(stream)

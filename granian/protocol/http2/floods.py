@@ -20,35 +20,35 @@ CANCELLED_MIN = 200
 class Patience:
     """Counts what leads to nothing. Raises ConnectionFault where it is too much."""
 
-    __slots__ = ('_cancelled', '_cancelled_max', '_work')
+    __slots__ = ('_cancelled_max', 'cancels', 'work')
 
     def __init__(self, streams_max: int) -> None:
-        self._work = 0
-        self._cancelled = 0
+        # What is not paid for yet. Where it is nothing, `read`, `moved` and `answered` need not be called.
+        self.work = self.cancels = 0
         self._cancelled_max = max(CANCELLED_MIN, 2 * streams_max)
 
     def read(self) -> None:
         """Something was read from the socket."""
-        if self._work:
-            self._work = max(0, self._work - IDLE_WORK_PER_READ)
+        if self.work:
+            self.work = max(0, self.work - IDLE_WORK_PER_READ)
 
     def moved(self, body_bytes: int) -> None:
         """Body bytes went either way."""
-        if self._work:
-            self._work = max(0, self._work - body_bytes // BODY_BYTES_PER_WORK)
+        if self.work:
+            self.work = max(0, self.work - body_bytes // BODY_BYTES_PER_WORK)
 
     def answered(self) -> None:
         """A response has begun."""
-        if self._cancelled:
-            self._cancelled -= 1
+        if self.cancels:
+            self.cancels -= 1
 
     def spend(self, cost: int) -> None:
-        self._work += cost
-        if self._work > IDLE_WORK_MAX:
+        self.work += cost
+        if self.work > IDLE_WORK_MAX:
             raise ConnectionFault(ENHANCE_YOUR_CALM, 'too many frames that ask for nothing')
 
     def cancelled(self) -> None:
         """A stream came to nothing before a response began."""
-        self._cancelled += 1
-        if self._cancelled > self._cancelled_max:
+        self.cancels += 1
+        if self.cancels > self._cancelled_max:
             raise ConnectionFault(ENHANCE_YOUR_CALM, 'too many cancelled streams')

@@ -132,7 +132,7 @@ class Http2H2(H2Receiver):
 
     # ── the connection ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def produce(self, count: int) -> None:
+    def produce(self, count: int) -> bool:
         before = self._sending.progress
         ended, roomy = self._sending.produce(count)
         self._patience.moved(self._sending.progress - before)
@@ -141,6 +141,7 @@ class Http2H2(H2Receiver):
             self._answered(number, self._streams[number])
         for number in roomy:
             self.events.on_room(number)
+        return self._sending.waiting > 0
 
     def is_blocked(self, stream: int) -> bool:
         return self._sending.is_blocked(stream)

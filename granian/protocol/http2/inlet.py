@@ -30,6 +30,7 @@ class Inlet:
         '_output',
         '_stream_window_size',
         '_window_size',
+        'held',
         'settled',
         'stream_granted',
         'unread',
@@ -43,6 +44,8 @@ class Inlet:
         self._window_size = max(limits.connection_window_bytes, WINDOW_BYTES_DEFAULT)
         self._credit = self._window_size - WINDOW_BYTES_DEFAULT
         self.unread = 0
+        # Of those not taken, the bodies of requests that came whole, by stream.
+        self.held: dict[int, int] = {}
         self.settled = False
         self._stream_window_size = limits.stream_window_bytes
         # RFC 9113 6.9.3: until the client has acknowledged our settings, it may have sent as much as it may without them.
@@ -59,8 +62,23 @@ class Inlet:
         self.stream_granted = self._stream_window_size
 
     def allows(self, size: int) -> bool:
-        """Whether so much may come now."""
-        return size <= self._granted
+        """Whether so much may come now, on a stream of its own."""
+        return size <= self._granted and size <= self.stream_granted
+
+    def hold(self, stream: int, size: int) -> None:
+        """A body this inlet `allows` came whole."""
+        self._granted -= size
+        self.unread += size
+        self.held[stream] = size
+
+    def let_go(self, stream: int, count: int | None = None) -> None:
+        """The application took so much of a body that is held; None: nobody will take what is left of it."""
+        left = self.held.pop(stream, 0)
+        count = left if count is None else min(count, left)
+        if count < left:
+            self.held[stream] = left - count
+        self.unread -= count
+        self.release(count)
 
     def arrived(self, size: int) -> None:
         """DATA of this payload came, on whatever stream. Raises ConnectionFault."""

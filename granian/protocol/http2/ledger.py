@@ -30,10 +30,15 @@ class Ledger:
         self._skips: list[tuple[int, int]] = []
 
     def begun(self, stream: int) -> None:
-        """The client begins a stream, which closes those it passed over (RFC 9113 5.1.1)."""
-        if stream - self.last > 2 and len(self._skips) < SKIPS_MAX:
-            self._skips.append((self.last + 1, stream))
+        """The client begins a stream."""
+        if stream - self.last > 2:
+            self.skipped(stream)
         self.last = stream
+
+    def skipped(self, stream: int) -> None:
+        """It closes those it passed over (RFC 9113 5.1.1)."""
+        if len(self._skips) < SKIPS_MAX:
+            self._skips.append((self.last + 1, stream))
 
     def reset(self, stream: int, state: str) -> None:
         """A stream ended by a RST_STREAM: RESET, ours, or GONE, the client's."""

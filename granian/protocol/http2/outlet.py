@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
 # Bodies of whole responses go out with their heads as long as nothing else waits, up to this much between two calls
 # of `produce`, and each up to that much.
-ALLOWANCE_BYTES = 64 * 1024
+ALLOWANCE_BYTES = 128 * 1024
 DIRECT_BYTES_MAX = FRAME_BYTES_DEFAULT
+# A body up to this is one piece with its head: copying it costs less than another piece does.
+COPY_BYTES_MAX = 2048
 # What a stream sends in its turn.
 TURN_BYTES = FRAME_BYTES_DEFAULT
 
@@ -82,17 +84,22 @@ class Outlet:
     def whole(self, stream: int, block: bytes, body: bytes) -> None:
         """Send a whole response whose body it `takes`."""
         length, size = len(block), len(body)
-        if length > FRAME_BYTES_DEFAULT:
-            self.head(stream, block, end=not body)
+        output = self.output
+        if length > FRAME_BYTES_DEFAULT or not size:
+            self.head(stream, block, end=not size)
+            block = b''
         else:
-            flags = END_HEADERS if size else END_HEADERS | END_STREAM
-            self.output.append(pack_head(0, length, HEADERS, flags, stream) + block)
-        if size:
-            self.output.append(pack_head(0, size, DATA, END_STREAM, stream))
-            self.output.append(body)
-            self.allowance -= size
-            self.window -= size
-            self.progress += size
+            block = pack_head(0, length, HEADERS, END_HEADERS, stream) + block
+        if not size:
+            return
+        block += pack_head(0, size, DATA, END_STREAM, stream)
+        if size <= COPY_BYTES_MAX:
+            output.append(block + body)
+        else:
+            output += (block, body)
+        self.allowance -= size
+        self.window -= size
+        self.progress += size
 
     def head(self, stream: int, block: bytes, *, end: bool) -> None:
         self.output.append(block_frames(stream, block, END_STREAM if end else 0, self.frame_bytes_max))
@@ -156,7 +163,11 @@ class Outlet:
                 self._send(stream, size)
                 count -= size
             self._enqueue(stream)
-        self.allowance = min(ALLOWANCE_BYTES, max(0, count))
+        self.allow(count)
+
+    def allow(self, count: int) -> None:
+        """Whole responses may put out so much before the next call of `produce`."""
+        self.allowance = ALLOWANCE_BYTES if count > ALLOWANCE_BYTES else max(0, count)
 
     def _send(self, stream: Stream, size: int) -> None:
         pieces = stream.taken(size)

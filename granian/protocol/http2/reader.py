@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from granian.protocol.http2.frames import (
     CONTINUATION,
-    DATA,
     END_HEADERS,
     END_STREAM,
     ENHANCE_YOUR_CALM,
@@ -33,8 +32,8 @@ if TYPE_CHECKING:
 
         closing: bool
 
-        def on_block(self, stream: int, block: bytes, body: bytes = b'', *, ended: bool) -> bool:
-            """A whole header block; `body`: the DATA frame behind it, the last one of its stream. True: that was taken too."""
+        def on_block(self, stream: int, block: bytes, *, ended: bool) -> None:
+            """A whole header block."""
 
         def on_frame(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
             """Any other frame."""
@@ -55,8 +54,8 @@ class FrameReader:
     """Cuts what is received into frames."""
 
     __slots__ = (
-        '_block', '_block_bytes', '_block_bytes_max', '_block_ended', '_frame_bytes_max', '_greeted', '_have', '_need',
-        '_ordinary', '_pieces', '_settled', '_taker', 'block_of',
+        '_block', '_block_bytes', '_block_bytes_max', '_block_ended', '_frame_bytes_max', '_greeted', '_need', '_ordinary',
+        '_pieces', '_settled', '_taker', 'block_of', 'have',
     )  # fmt: skip
 
     def __init__(self, taker: Frames, frame_bytes_max: int, head_bytes_max: int) -> None:
@@ -65,7 +64,7 @@ class FrameReader:
         self._block_bytes_max = head_bytes_max + BLOCK_BYTES_MORE
         # Input that waits until there is so much of it.
         self._pieces: list[bytes] = []
-        self._have = 0
+        self.have = 0
         self._need = 0
         # The preface came; so did the SETTINGS it ends with (RFC 9113 3.4).
         self._greeted = self._settled = False
@@ -80,18 +79,18 @@ class FrameReader:
     @property
     def partial(self) -> bool:
         """Whether part of a frame or of a header block waits for the rest."""
-        return bool(self._have or self.block_of)
+        return bool(self.have or self.block_of)
 
     def read(self, data: bytes) -> None:
         """Raises ConnectionFault."""
         if self._pieces:
             self._pieces.append(data)
-            self._have += len(data)
-            if self._have < self._need:
+            self.have += len(data)
+            if self.have < self._need:
                 return
             data = b''.join(self._pieces)
             self._pieces = []
-            self._have = 0
+            self.have = 0
         pos = 0
         if not self._greeted:
             pos = self._take_preface(data)
@@ -99,7 +98,7 @@ class FrameReader:
             pos = self._take_frames(data, pos)
         if pos < len(data) and not self._taker.closing:
             self._pieces.append(data[pos:] if pos else data)
-            self._have = len(data) - pos
+            self.have = len(data) - pos
 
     def _take_preface(self, data: bytes) -> int:
         if not PREFACE.startswith(data[: len(PREFACE)]):
@@ -129,7 +128,7 @@ class FrameReader:
                     if flags == _WHOLE:
                         taker.on_block(stream, data[start:pos], ended=True)
                     elif flags == END_HEADERS:
-                        pos = self._take_with_body(stream, data, start, pos)
+                        taker.on_block(stream, data[start:pos], ended=False)
                     else:
                         self._take_headers(stream, flags, data[start:pos])
                 elif self._ordinary and kind not in _HEAD_KINDS:
@@ -149,18 +148,6 @@ class FrameReader:
             raise ConnectionFault(FRAME_SIZE_ERROR, 'frame larger than SETTINGS_MAX_FRAME_SIZE')
         if not self._ordinary:
             self._check_order(kind, stream)
-
-    def _take_with_body(self, stream: int, data: bytes, start: int, pos: int) -> int:
-        """HEADERS of a request, and with it the one DATA frame of its body if that is here already; the position after."""
-        if len(data) - pos >= FRAME_HEAD_BYTES:
-            high, low, kind, flags, other = FRAME_HEAD.unpack_from(data, pos)
-            body_at = pos + FRAME_HEAD_BYTES
-            end = body_at + low
-            if kind == DATA and flags == END_STREAM and other == stream and low and not high and end <= len(data):
-                taken = self._taker.on_block(stream, data[start:pos], data[body_at:end], ended=False)
-                return end if taken else pos
-        self._taker.on_block(stream, data[start:pos], ended=False)
-        return pos
 
     def _take_unusual(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         self._check_order(kind, stream)

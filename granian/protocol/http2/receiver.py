@@ -58,20 +58,28 @@ _NO_HEAD.method, _HEAD_OF_HEAD.method = 'GET', 'HEAD'
 class Http2Receiver(Http2Core):
     """The receiving half of `Http2Fast`."""
 
-    __slots__ = ('_frame_reader',)
+    __slots__ = ('_frame_reader', '_untold')
 
     def __init__(self, limits: Http2Limits, defaults: ResponseDefaults, events: MultiplexedEvents) -> None:
         super().__init__(limits, defaults, events)
         self._frame_reader = FrameReader(self, frame_bytes_max(limits), limits.head_bytes_max)
+        # Requests begun in this read whose body is to follow. They are told of at its end, or sooner where another frame
+        # than their whole body comes: most bodies are small, and clients send some heads first, then the bodies.
+        self._untold: dict[int, RequestHead] = {}
 
     def receive(self, data: bytes) -> None:
         if self.closing or not data:
             return
         try:
-            self._patience.read()
+            if self._patience.work:
+                self._patience.read()
             self._frame_reader.read(data)
         except ConnectionFault as fault:
+            self._tell()
             self._fail(fault.code, fault.reason)
+        else:
+            if self._untold:
+                self._tell()
 
     def receive_eof(self) -> None:
         # Without a client that grants windows little could be sent; none closes one side and waits.
@@ -81,45 +89,62 @@ class Http2Receiver(Http2Core):
 
     # ── heads ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def on_block(self, stream: int, block: bytes, body: bytes = b'', *, ended: bool) -> bool:
+    def on_block(self, stream: int, block: bytes, *, ended: bool) -> None:
         ledger = self._ledger
         try:
             if stream <= ledger.last or not stream & 1:
+                self._tell()
                 self._take_trailers(stream, block, ended=ended)
-            elif self._draining or len(ledger.whole) + len(ledger.streams) >= self.limits.streams_max:
+            elif (
+                self._draining or len(ledger.whole) + len(ledger.streams) + len(self._untold) >= self.limits.streams_max
+            ):
                 self._turn_away(stream, block)
             elif ended:
-                ledger.begun(stream)
+                if stream - ledger.last > 2:
+                    ledger.skipped(stream)
+                ledger.last = stream
                 head = ledger.whole[stream] = self._reader.read(block, ended=True)
                 self.streams_open += 1
                 self.events.on_request(stream, head, b'', ended=True)
             else:
                 ledger.begun(stream)
-                return self._begin(stream, self._reader.read(block, ended=False), body)
+                self._untold[stream] = self._reader.read(block, ended=False)
+                self.streams_open += 1
         except HpackError as exc:
             raise ConnectionFault(COMPRESSION_ERROR, str(exc)) from None
         except Refusal as refusal:
             self._refuse_head(stream, refusal, ended=ended)
-        return False
 
-    def _begin(self, stream: int, head: RequestHead, body: bytes) -> bool:
-        """Begin a request whose body follows; whether `body` was all of it, and was taken."""
-        begun = self._opened(stream, head, receiving=True)
+    def _completes(self, stream: int, body: bytes) -> bool:
+        """Tell of a request that is whole with `body`, its only frame of DATA; False: it is none, or has to be looked at."""
+        head = self._untold.get(stream)
         size = len(body)
-        taken = (
-            size > 0
-            and head.content_length in (CHUNKED, size)
-            and size <= begun.granted
-            and self._inlet.allows(size)
-            and (self.limits.body_bytes_max is None or size <= self.limits.body_bytes_max)
-        )
-        if taken:
-            self._sends_no_more(begun)
-            self._inlet.arrived(size)
-            self._inlet.arrived_on(begun, size, size)
+        bound = self.limits.body_bytes_max
+        if (
+            head is None
+            or not size
+            or head.content_length not in (size, CHUNKED)
+            or (bound is not None and size > bound)
+            or not self._inlet.allows(size)
+        ):
+            return False
+        del self._untold[stream]
+        self._ledger.whole[stream] = head
+        self._inlet.hold(stream, size)
+        if self._patience.work:
             self._patience.moved(size)
-        self.events.on_request(stream, head, body if taken else b'', ended=taken)
-        return taken
+        self.events.on_request(stream, head, body, ended=True)
+        return True
+
+    def _tell(self) -> None:
+        """Tell of the requests whose body is still to come."""
+        untold = self._untold
+        while untold:
+            stream = next(iter(untold))
+            head = untold.pop(stream)
+            self.streams_open -= 1
+            self._opened(stream, head, receiving=True)
+            self.events.on_request(stream, head, b'', ended=False)
 
     def _turn_away(self, stream: int, block: bytes) -> None:
         """A request that comes too late, or while too many are open."""
@@ -242,6 +267,10 @@ class Http2Receiver(Http2Core):
     # ── other frames ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def on_frame(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
+        if self._untold:
+            if kind == DATA and flags == END_STREAM and self._completes(stream, payload):
+                return
+            self._tell()
         if kind == DATA:
             if not stream:
                 raise ConnectionFault(PROTOCOL_ERROR, 'DATA without a stream')
