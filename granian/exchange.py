@@ -252,7 +252,8 @@ class Exchange:
 
     def respond(self, response: ResponseHead, body: bytes) -> None:
         """Send a whole response."""
-        self._check_open()
+        if self.lost:
+            self._check_open()
         if self.terms is not None and self.terms.dress is not None:
             response = self.terms.dress(response)
         self._engine.respond(self._stream, response, body)

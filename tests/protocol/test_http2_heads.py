@@ -152,7 +152,7 @@ def test_what_is_remembered_of_blocks_is_bounded():
         for path in (b'/1', b'/2', b'/3'):
             reader.read(literal_path(path, BEFORE, AFTER + b'\x00\x01x\x03%03d' % number), ended=True)
     assert 0 < len(reader._shapes) <= BLOCKS_MAX
-    assert len(reader._once) <= MARKS_MAX
+    assert len(reader._once) == MARKS_MAX
     reader.read(literal_path(b'/1', BEFORE, AFTER + b'\x40\x01a\x01b'), ended=True)
     reader.read(literal_path(b'/1', BEFORE, AFTER), ended=True)
     assert not reader._shapes

@@ -68,7 +68,8 @@ class Http2Fast(Http2Receiver):
     # ── responses ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def respond(self, stream: int, response: ResponseHead, body: bytes) -> None:
-        head = self._ledger.whole.get(stream)
+        whole = self._ledger.whole
+        head = whole.get(stream)
         size = len(body)
         if (
             head is not None
@@ -78,7 +79,7 @@ class Http2Fast(Http2Receiver):
             and self._outlet.takes(size)
         ):
             self._outlet.whole(stream, self._writer.final(response, size), body)
-            del self._ledger.whole[stream]
+            del whole[stream]
             if stream in self._inlet.held:
                 self._inlet.let_go(stream)
             self.streams_open -= 1

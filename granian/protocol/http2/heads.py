@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # Blocks that are remembered, and how long one may be.
 BLOCKS_MAX = 32
 BLOCK_BYTES_MAX = 512
-MARKS_MAX = 64
+MARKS_MAX = 32
 # How many heads of a connection are compared with the one before, in search of the field that changes.
 COMPARISONS_MAX = 8
 # Response heads whose blocks are remembered, and those that were sent once.
@@ -77,7 +77,7 @@ class HeadReader:
         # … in the block that was read last.
         self._around: _Around | None = None
         # See `_is_new`.
-        self._once: set[int] = set()
+        self._once = [0] * MARKS_MAX
         self._changes = 0
         self._comparisons = COMPARISONS_MAX
         # The head that others are like, whether it ended its request, and its list: before the path, and after it.
@@ -164,11 +164,10 @@ class HeadReader:
     def _is_new(self, mark: int) -> bool:
         """Whether something did not come before, by its hash: most never come again, and are not worth an entry."""
         once = self._once
-        if mark in once:
+        at = mark % MARKS_MAX
+        if once[at] == mark:
             return False
-        if len(once) >= MARKS_MAX:
-            once.clear()
-        once.add(mark)
+        once[at] = mark
         return True
 
     def trailers(self, block: bytes) -> Fields:
