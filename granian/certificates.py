@@ -51,20 +51,39 @@ class Loaded:
 
 def context_of(identity: Identity, terms: ContextTerms) -> Loaded:
     """Raises CertificateFault."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = _VERSIONS[terms.min_version]
-    # RFC 9325 3.4, 3.5: compression tells of what is encrypted, and renegotiation is work at the client's wish.
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
-    set_ciphers(context, terms.ciphers)
-    context.set_alpn_protocols(list(terms.alpn))
-    if not terms.tickets:
-        context.options |= ssl.OP_NO_TICKET
-        context.num_tickets = 0
+    context = _agreeing_to(terms)
     pem, chain = load_identity(context, identity)
     ends = [End(identity.certificate, each.not_before_s, each.not_after_s) for each in chain]
     if terms.clients is not None:
         ends += load_trust(context, terms.clients)
     return Loaded(context, pem, chain[0].has_rsa_key, tuple(ends))
+
+
+def without_memory(context: ssl.SSLContext, terms: ContextTerms) -> ssl.SSLContext:
+    """For one connection, in front of `context`, which its `sni_callback` goes over to.
+
+    Sessions of TLS 1.2 are kept by their identifiers in the context in which a connection began, and nothing that Python
+    knows of keeps OpenSSL from it: so it begins in one that nobody comes back to.
+    """
+    front = _agreeing_to(terms)
+    front.verify_flags, front.verify_mode = context.verify_flags, context.verify_mode
+    return front
+
+
+def _agreeing_to(terms: ContextTerms) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = _VERSIONS[terms.min_version]
+    # RFC 9325 3.4, 3.5: compression tells of what is encrypted, and renegotiation is work at the client's wish.
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    # All are good, and the client knows which is fast for it: browsers like AES-128, telephones without AES ChaCha20.
+    context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
+    set_ciphers(context, terms.ciphers)
+    context.set_alpn_protocols(list(terms.alpn))
+    # One for each connection brings a client back as often as it likes: whoever uses it is given the next.
+    context.num_tickets = 1 if terms.tickets else 0
+    if not terms.tickets:
+        context.options |= ssl.OP_NO_TICKET
+    return context
 
 
 def set_ciphers(context: ssl.SSLContext, ciphers: str) -> None:

@@ -114,6 +114,36 @@ def test_a_key_of_roots_alone_serves_workers_of_another_user(folder):
         assert 'ERROR' not in server.log
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root may become somebody else')
+def test_a_renewed_key_of_roots_alone_is_told_and_taken_by_a_reload(folder):
+    def renew():
+        issued = Authority('root').issue('localhost')
+        for new in issued.write(folder, 'new'):
+            new.chmod(0o644 if new.suffix == '.pem' else 0o600)
+            new.replace(folder / f'site{new.suffix}')
+        return issued.pem
+
+    def shown():
+        return ssl.get_server_certificate(('127.0.0.1', server.port), timeout=20)
+
+    first = renew()
+    arguments = configured(folder, '127.0.0.1:0', server='user = "nobody"')
+    config = folder / 'granian.toml'
+    tls = '[listeners.tls]\ncertificate = "site.pem"\nkey = "site.key"\nreload_interval = "100ms"\n[[apps]]'
+    config.write_text(config.read_text().replace('[[apps]]', tls))
+    with running_server(*arguments, cwd=folder) as server:
+        assert shown() == first
+        second = renew()
+        server.wait_for(
+            "site.key' cannot be read: permission denied by this worker; a reload has the supervisor read it"
+        )
+        assert shown() == first
+        server.send_signal(signal.SIGHUP)
+        server.wait_for('generation 2 serves')
+        assert shown() == second
+        assert server.log.count('stay as they were') == 1
+
+
 def test_a_user_that_is_not_there_is_told_with_its_place(folder):
     arguments = configured(folder, '127.0.0.1:0', server='user = "no-such-user"')
     command = [sys.executable, '-m', 'granian', *arguments]

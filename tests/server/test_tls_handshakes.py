@@ -13,10 +13,14 @@ from dataclasses import replace
 import pytest
 
 from granian.server.tls.handshake import Handshake
+from granian.server.tls.threads import WorkThreads
 from granian.tls_terms import ClientTrust, Identity
-from tests.helpers.certificates import CLIENT, SERVER, Authority, rsa_key
+from tests.helpers.certificates import CLIENT, SERVER, Authority, ec_key, rsa_key
 from tests.helpers.serving import answer, echo
 from tests.helpers.tls import TlsPeer, authority, tls_settings
+
+# RFC 8446 5.1
+SERVER_HELLO_RECORD = 22
 
 pytestmark = pytest.mark.parametrize('engine', ['fast'], indirect=True)
 
@@ -94,9 +98,9 @@ def shown():
     }
 
 
-@pytest.mark.parametrize('version', ['TLSv1_2', 'TLSv1_3'])
+@pytest.mark.parametrize(('version', 'tickets'), [('TLSv1_2', True), ('TLSv1_2', False), ('TLSv1_3', True)])
 @pytest.mark.parametrize(('what', 'wish', 'reason'), MTLS)
-async def test_client_with_certificate(what, wish, reason, version, shown, encrypted, tmp_path, said):
+async def test_client_with_certificate(what, wish, reason, version, tickets, shown, encrypted, tmp_path, said):
     names = []
 
     async def app(scope, receive, send):
@@ -109,7 +113,7 @@ async def test_client_with_certificate(what, wish, reason, version, shown, encry
     context = authority().client_context(shown[what], tmp_path)
     context.maximum_version = ssl.TLSVersion[version]
 
-    async with encrypted(app, tls={'clients': clients}) as server:
+    async with encrypted(app, tls={'clients': clients, 'tickets': tickets}) as server:
         client = await server.connect(shake=False)
         if reason is None:
             await client.handshake(context)
@@ -168,26 +172,7 @@ async def test_application_protocol(offered, agreed, encrypted):
         assert client.peer.tls.selected_alpn_protocol() == agreed
 
 
-@pytest.mark.parametrize('version', ['TLSv1_2', 'TLSv1_3'])
 @pytest.mark.parametrize('tickets', [True, False])
-async def test_client_comes_back_by_ticket(version, tickets, encrypted):
-    context = authority().client_context()
-    context.maximum_version = ssl.TLSVersion[version]
-    context.options |= 0 if tickets else ssl.OP_NO_TICKET
-
-    async with encrypted(tls={'tickets': tickets}) as server:
-        first = await server.connect(shake=False)
-        await first.handshake(context)
-        await first.get()
-        await first.reply()
-        second = await server.connect(shake=False)
-        await second.handshake(context, session=first.peer.tls.session)
-        # TLS 1.2 has session identifiers besides, which only the same worker knows.
-        assert second.peer.tls.session_reused is (tickets or version == 'TLSv1_2')
-        await second.get()
-        assert (await second.reply()).status == 200
-
-
 @pytest.mark.parametrize(
     ('asked', 'given'),
     [
@@ -195,7 +180,7 @@ async def test_client_comes_back_by_ticket(version, tickets, encrypted):
         ('example.org', 'localhost'), ('else.example', 'localhost'), (None, 'localhost'),
     ],
 )  # fmt: skip
-async def test_certificate_is_chosen_by_the_host_that_is_asked_for(asked, given, encrypted, tmp_path):
+async def test_certificate_is_chosen_by_the_host_that_is_asked_for(asked, given, tickets, encrypted, tmp_path):
     named = []
     for common_name, hosts in (('any', ('*.example.org',)), ('www', ('www.example.org',))):
         certificate, key = authority().issue(common_name).write(tmp_path, common_name)
@@ -208,7 +193,7 @@ async def test_certificate_is_chosen_by_the_host_that_is_asked_for(asked, given,
         shown.append(scope['extensions']['tls']['server_cert'])
         await answer(send)
 
-    async with encrypted(app, tls={'named': tuple(named)}) as server:
+    async with encrypted(app, tls={'named': tuple(named), 'tickets': tickets}) as server:
         client = await server.connect(shake=False)
         await client.handshake(context, name=asked)
         assert client.peer.tls.getpeercert()['subject'] == ((('commonName', given),),)
@@ -217,13 +202,37 @@ async def test_certificate_is_chosen_by_the_host_that_is_asked_for(asked, given,
         assert shown == [ssl.DER_cert_to_PEM_cert(client.peer.tls.getpeercert(True))]
 
 
-async def test_key_whose_signatures_take_long_is_worked_on_in_a_thread(encrypted):
-    async with encrypted(tls={'issued': authority().issue(key=rsa_key())}) as server:
+class CountingThreads(WorkThreads):
+    count = 0
+
+    def submit(self, work, done):
+        self.count += 1
+        super().submit(work, done)
+
+
+@pytest.mark.parametrize(('key', 'count'), [(rsa_key, 1), (ec_key, 0)])
+async def test_key_whose_signatures_take_long_is_worked_on_in_a_thread(key, count, encrypted):
+    async with encrypted(tls={'issued': authority().issue(key=key())}) as server:
+        server.serving._tls[0].threads = threads = CountingThreads(server.loop)
         clients = [await server.connect() for _ in range(5)]
         for client in clients:
             await client.get()
             assert (await client.reply()).status == 200
-        assert server.serving._tls[0]._pool is not None
+        assert threads.count == 5 * count
+        threads.stop()
+
+
+async def test_hello_in_pieces_does_not_bring_the_signature_to_the_loop(encrypted):
+    async with encrypted(tls={'issued': authority().issue(key=rsa_key())}) as server:
+        server.serving._tls[0].threads = threads = CountingThreads(server.loop)
+        client = await server.connect(shake=False)
+        hello = TlsPeer(authority().client_context()).hello()
+        for part in (hello[:5], hello[5:100], hello[100:]):
+            before = threads.count
+            await client.raw_send(part)
+            await server.until(lambda before=before: threads.count > before)
+        assert (await client.raw_more())[0] == SERVER_HELLO_RECORD
+        threads.stop()
 
 
 # ── abuse ────────────────────────────────────────────────────────────────────────────────────────────────────────────

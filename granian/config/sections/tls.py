@@ -83,13 +83,16 @@ class Tls(_WithIdentity):
     ciphers: Annotated[
         Text,
         Field(
-            description="Ciphers for TLS 1.2, in OpenSSL's notation; those of TLS 1.3 are all good and cannot be chosen.",
+            description="Ciphers for TLS 1.2, in OpenSSL's notation, of which the client chooses; those of TLS 1.3 are all good.",
             examples=['ECDHE+AESGCM'],
         ),
     ] = CIPHERS
     session_tickets: Annotated[
         Switch,
-        Field(description='Let clients come back without a full handshake.', examples=[False]),
+        Field(
+            description='Let clients come back without a full handshake. If not, none does, by whatever way.',
+            examples=[False],
+        ),
     ] = True
     client_verify: Annotated[
         Literal['auto', 'none', 'optional', 'required'],

@@ -31,13 +31,26 @@ class Credentials:
         for hosts, identity in settings.named:
             loaded.append(certificates.context_of(identity, settings.terms))
             self._by_host |= dict.fromkeys(hosts, loaded[-1].context)
-        self.context = first.context
+        self._default = first.context
         if self._by_host:
-            self.context.sni_callback = self._choose
+            self._default.sni_callback = self._choose
+        # TLS 1.3 has tickets alone.
+        self._remembers = settings.terms.tickets or settings.terms.min_version == '1.3'
+        self._terms = settings.terms
         # Signing with an RSA key takes long enough to be worth a thread.
         self.offloads = any(each.has_rsa_key for each in loaded)
         self._ends = {end for each in loaded for end in each.ends}
         self._pem_by_context = {id(each.context): each.pem for each in loaded}
+        # By name. OpenSSL's numbers have the protocol's version in front; to ask it takes as long as a request.
+        self.cipher_numbers = {cipher['name']: cipher['id'] & 0xFFFF for cipher in first.context.get_ciphers()}
+
+    def context(self) -> ssl.SSLContext:
+        """For a handshake that begins."""
+        if self._remembers:
+            return self._default
+        front = certificates.without_memory(self._default, self._terms)
+        front.sni_callback = self._choose
+        return front
 
     def pem_of(self, context: ssl.SSLContext) -> str:
         """The certificate that clients of that context are shown."""
@@ -46,8 +59,8 @@ class Credentials:
     def _choose(self, tls: ssl.SSLObject | ssl.SSLSocket, name: str | None, _context: ssl.SSLContext) -> None:
         """RFC 6066 3: the certificate for the host that the client names."""
         chosen = self._context_for(name.lower().rstrip('.')) if name else None
-        if chosen is not None:
-            tls.context = chosen
+        if chosen is not None or not self._remembers:
+            tls.context = chosen or self._default
 
     def _context_for(self, name: str) -> ssl.SSLContext | None:
         if name in self._by_host:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ssl
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from granian import x509
+
+if TYPE_CHECKING:
+    from granian.server.tls.credentials import Credentials
 
 # https://asgi.readthedocs.io/en/latest/specs/tls.html gives versions by their number on the wire.
 VERSIONS = {'TLSv1.2': 0x0303, 'TLSv1.3': 0x0304}
@@ -15,22 +18,22 @@ VERSIONS = {'TLSv1.2': 0x0303, 'TLSv1.3': 0x0304}
 class TlsFacts:
     """Computed when first asked for: most applications never ask."""
 
-    def __init__(self, tls: ssl.SSLObject, server_pem: str) -> None:
+    def __init__(self, tls: ssl.SSLObject, credentials: Credentials) -> None:
         self._tls = tls
-        self._server_pem = server_pem
+        self._credentials = credentials
 
     @cached_property
     def asgi(self) -> dict[str, Any]:
         """The ASGI extension `tls` (0.2)."""
         chain = [ssl.DER_cert_to_PEM_cert(der) for der in self._client_chain]
         return {
-            'server_cert': self._server_pem,
+            'server_cert': self._credentials.pem_of(self._tls.context),
             'client_cert_chain': chain,
-            'client_cert_name': self._client.subject if self._client else None,
+            'client_cert_name': x509.certificate(self._client_chain[0]).subject if chain else None,
             # A certificate that is not good ends the handshake: whoever gets here showed a good one, or none.
             'client_cert_error': None,
             'tls_version': VERSIONS.get(self._tls.version() or ''),
-            'cipher_suite': self._cipher_number,
+            'cipher_suite': self._credentials.cipher_numbers.get((self._tls.cipher() or ('',))[0]),
         }
 
     @cached_property
@@ -44,14 +47,13 @@ class TlsFacts:
             'SSL_CIPHER_USEKEYSIZE': str(bits),
             'SSL_CIPHER_ALGKEYSIZE': str(bits),
             'SSL_SESSION_RESUMED': 'Resumed' if self._tls.session_reused else 'Initial',
-            'SSL_SERVER_CERT': self._server_pem,
-            'SSL_CLIENT_VERIFY': 'SUCCESS' if self._client else 'NONE',
+            'SSL_SERVER_CERT': self._credentials.pem_of(self._tls.context),
+            'SSL_CLIENT_VERIFY': 'SUCCESS' if self._client_chain else 'NONE',
         }
-        return found | (self._client_environ() if self._client else {})
+        return found | (self._client_environ() if self._client_chain else {})
 
     def _client_environ(self) -> dict[str, str]:
-        client = self._client
-        assert client is not None
+        client = x509.certificate(self._client_chain[0])
         first, *others = [ssl.DER_cert_to_PEM_cert(der) for der in self._client_chain]
         return {
             'SSL_CLIENT_CERT': first,
@@ -62,23 +64,12 @@ class TlsFacts:
         }
 
     @cached_property
-    def _client(self) -> x509.Certificate | None:
-        return x509.certificate(self._client_chain[0]) if self._client_chain else None
-
-    @cached_property
     def _client_chain(self) -> list[bytes]:
         """DER, the client's own first, the root last."""
         own = self._tls.getpeercert(binary_form=True)
         if own is None:
             return []
         return _verified_chain(self._tls) or [own]
-
-    @cached_property
-    def _cipher_number(self) -> int | None:
-        name = (self._tls.cipher() or ('',))[0]
-        # OpenSSL's numbers have the protocol's version in front.
-        numbers = [cipher['id'] & 0xFFFF for cipher in self._tls.context.get_ciphers() if cipher['name'] == name]
-        return numbers[0] if numbers else None
 
 
 def _verified_chain(tls: ssl.SSLObject) -> list[bytes]:

@@ -70,6 +70,11 @@ class HandshakeGate:
 class Handshake(asyncio.Protocol):
     """The socket's protocol until the peers agree; then a TlsPump is, and the connection begins."""
 
+    __slots__ = (
+        '_answered', '_credentials', '_held', '_incoming', '_listener', '_outgoing', '_over', '_peer_ended', '_tls', '_transport',
+        'check_at', 'deadline', 'working',
+    )  # fmt: skip
+
     def __init__(self, listener: TlsListener) -> None:
         self._listener = listener
         self._held: list[bytes] = []
@@ -78,6 +83,8 @@ class Handshake(asyncio.Protocol):
         self.deadline = self.check_at = NEVER
         # A thread is at it: nothing here may touch what it works on.
         self.working = False
+        # Something was sent: the expensive step is behind us.
+        self._answered = False
         self._over = self._peer_ended = False
 
     # ── the transport's calls ────────────────────────────────────────────────────────────────────────────────────
@@ -96,28 +103,30 @@ class Handshake(asyncio.Protocol):
         if self._listener.service.draining and not self._heard_of:
             self._arm(self._listener.settings.handshake_s)
         self._held.append(data)
-        if self._tls is not None:
-            if not self.working:
-                self._listener.gate.heard(self, self._listener.service.wheel.now)
-                self._step()
+        if self.working:
+            # Nobody who speaks TLS has more to say now.
+            self._transport.pause_reading()
+        elif self._tls is not None:
+            self._listener.gate.heard(self, self._listener.service.wheel.now)
+            self._step()
         elif len(self._held) == 1:
             self._enter()
 
     def _enter(self) -> None:
         if self._listener.gate.enter(self, self._listener.service.wheel.now):
-            self.begin()
+            self._begin()
         else:
             self._transport.pause_reading()
 
     def begin(self) -> None:
-        """There is room."""
-        self._credentials = credentials = self._listener.credentials
-        self._tls = credentials.context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        if credentials.offloads:
-            self._work_in_thread()
-        else:
-            self._transport.resume_reading()
-            self._step()
+        """There is room now."""
+        self._transport.resume_reading()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._credentials = self._listener.credentials
+        self._tls = self._credentials.context().wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._step()
 
     def eof_received(self) -> bool:
         self._peer_ended = True
@@ -150,7 +159,12 @@ class Handshake(asyncio.Protocol):
 
     def _step(self) -> None:
         self._feed()
-        self._came_to(self._advance())
+        if self._credentials.offloads and not self._answered:
+            # The step that signs takes as long as many requests; OpenSSL lets go of the interpreter for it.
+            self.working = True
+            self._listener.threads.submit(self._advance, self._worked)
+        else:
+            self._came_to(self._advance())
 
     def _advance(self) -> ssl.SSLError | None:
         """One step; what it came to, None: it is done."""
@@ -161,21 +175,12 @@ class Handshake(asyncio.Protocol):
             return exc
         return None
 
-    def _work_in_thread(self) -> None:
-        """The step that signs takes as long as many requests; OpenSSL lets go of the interpreter for it."""
-        self._transport.pause_reading()
-        self._feed()
-        self.working = True
-        service = self._listener.service
-        working = service.loop.run_in_executor(self._listener.pool, self._advance)
-        working.add_done_callback(self._worked)
-
-    def _worked(self, working: asyncio.Future[ssl.SSLError | None]) -> None:
+    def _worked(self, found: ssl.SSLError | None) -> None:
         self.working = False
-        if self._over or working.cancelled():
+        if self._over:
             return
         self._transport.resume_reading()
-        self._came_to(working.result())
+        self._came_to(found)
         if self._held and not self._over:
             self._step()
 
@@ -189,15 +194,18 @@ class Handshake(asyncio.Protocol):
 
     def _send(self) -> None:
         if self._outgoing.pending:
+            self._answered = True
             self._transport.write(self._outgoing.read())
 
     def _done(self) -> None:
         self._over = True
-        self._send()
-        self._feed()
         tls = self._tls
         assert tls is not None
-        facts = TlsFacts(tls, self._credentials.pem_of(tls.context))
+        if tls.version() != 'TLSv1.3':
+            self._send()
+        # RFC 8446 4.6.1: what is left to send in TLS 1.3 is a ticket, which nobody waits for. It leaves with the first answer.
+        self._feed()
+        facts = TlsFacts(tls, self._credentials)
         pump = TlsPump(self._transport, tls, (self._incoming, self._outgoing), facts, self._listener.service.loop)
         connection = self._listener.service.connection(tls.selected_alpn_protocol())
         self._settle()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from granian.certificates import CertificateFault
 from granian.server.tls.credentials import DAY_S, Credentials, Stamp, are_kept_from_us, stamp_of
 from granian.server.tls.handshake import Handshake, HandshakeGate
+from granian.server.tls.threads import WorkThreads
 
 if TYPE_CHECKING:
     from granian.server.service import Service
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger('_granian')
 
-# Handshakes that sign at the same time; more threads than this only take turns with the loop.
-THREADS = 2
+# Workers may be users who cannot read what the supervisor can.
+READ_BY_SUPERVISOR = ' by this worker; a reload has the supervisor read it'
 
 
 class TlsListener:
@@ -35,6 +36,8 @@ class TlsListener:
         self._refused: Stamp | None = None
         # For handshakes that begin now.
         self.credentials = Credentials(settings) if credentials is None else self._current(credentials)
+        # For handshakes, and for files.
+        self.threads = WorkThreads(service.loop)
         self._pool: ThreadPoolExecutor | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._reloading: asyncio.Task[bool] | None = None
@@ -43,7 +46,7 @@ class TlsListener:
     @property
     def pool(self) -> ThreadPoolExecutor:
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix='granian-tls')
+            self._pool = ThreadPoolExecutor(1, thread_name_prefix='granian-tls-files')
         return self._pool
 
     def protocol(self) -> Handshake:
@@ -81,6 +84,7 @@ class TlsListener:
         if self._reloading is not None:
             self._reloading.cancel()
             await asyncio.wait({self._reloading})
+        self.threads.stop()
         if self._pool is not None:
             self._pool.shutdown(wait=False)
 
@@ -105,16 +109,18 @@ class TlsListener:
         try:
             self.credentials = await loop.run_in_executor(self.pool, Credentials, self.settings)
         except CertificateFault as exc:
-            self._refuse(stamp, exc, insist=insist)
+            kept = await loop.run_in_executor(self.pool, are_kept_from_us, self.settings)
+            reason = f'{exc.key}: {exc}{READ_BY_SUPERVISOR if kept else ""}'
+            self._refuse(stamp, reason, insist=insist)
             return False
         logger.info('TLS certificates of %s were replaced', self._where)
         self._warn()
         return True
 
-    def _refuse(self, stamp: Stamp, fault: CertificateFault, *, insist: bool) -> None:
+    def _refuse(self, stamp: Stamp, reason: str, *, insist: bool) -> None:
         if insist or stamp == self._suspect:
             self._refused = stamp
-            logger.error('TLS certificates of %s stay as they were: %s: %s', self._where, fault.key, fault)
+            logger.error('TLS certificates of %s stay as they were: %s', self._where, reason)
         self._suspect = stamp
 
     def _warn(self) -> None:

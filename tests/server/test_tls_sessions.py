@@ -1,0 +1,87 @@
+"""Sessions: which cipher is agreed on, and how clients come back without a full handshake, or do not."""
+
+from __future__ import annotations
+
+import ssl
+
+import pytest
+
+from granian.server.tls.handshake import Handshake
+from tests.helpers.serving import echo
+from tests.helpers.tls import authority, tls_settings
+
+pytestmark = pytest.mark.parametrize('engine', ['fast'], indirect=True)
+
+
+@pytest.fixture
+def encrypted(serve, tmp_path):
+    """`serve` over TLS; changes to TlsSettings by `tls`."""
+
+    def make(app=echo, tls=None, **options):
+        return serve(app, tls=tls_settings(tmp_path, **(tls or {})), **options)
+
+    return make
+
+
+@pytest.mark.parametrize('version', ['TLSv1_2', 'TLSv1_3'])
+@pytest.mark.parametrize('tickets', [True, False])
+@pytest.mark.parametrize('knows_tickets', [True, False])
+async def test_client_comes_back_by_ticket_or_not_at_all(version, tickets, knows_tickets, encrypted):
+    context = authority().client_context()
+    context.maximum_version = ssl.TLSVersion[version]
+    context.options |= 0 if knows_tickets else ssl.OP_NO_TICKET
+
+    async with encrypted(tls={'tickets': tickets}) as server:
+        first = await server.connect(shake=False)
+        await first.handshake(context)
+        await first.get()
+        await first.reply()
+        second = await server.connect(shake=False)
+        await second.handshake(context, session=first.peer.tls.session)
+        assert second.peer.tls.session_reused is tickets
+        await second.get()
+        assert (await second.reply()).status == 200
+
+
+async def test_the_one_ticket_leaves_with_the_first_answer(encrypted):
+    tickets = []
+
+    def note(_tls, direction, _version, _content, kind, _data):
+        if direction == 'read' and getattr(kind, 'name', '') == 'NEWSESSION_TICKET':
+            tickets.append(kind)
+
+    context = authority().client_context()
+    context._msg_callback = note
+    async with encrypted() as server:
+        client = await server.connect(shake=False)
+        await client.handshake(context)
+        await client.get()
+        # One write: the answer is there as soon as anything is.
+        client.peer.incoming.write(await client.raw_more())
+        assert client.peer.tls.read().startswith(b'HTTP/1.1 200')
+        assert len(tickets) == 1
+        await client.get()
+        await client.reply()
+        assert len(tickets) == 1
+
+
+async def test_ticket_leaves_with_the_end_where_nothing_is_asked(encrypted):
+    async with encrypted() as server:
+        client = await server.connect(shake=False)
+        await client.handshake()
+        await server.until(lambda: [each for each in server.connections if not isinstance(each, Handshake)])
+        await server.stop()
+        assert await client.more() == b''
+        assert client.peer.tls.session.has_ticket
+
+
+@pytest.mark.parametrize('liked', ['AES128-GCM-SHA256', 'AES256-GCM-SHA384', 'CHACHA20-POLY1305'])
+async def test_cipher_is_the_one_that_the_client_likes_best(liked, encrypted):
+    context = authority().client_context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(f'ECDHE-ECDSA-{liked}:ECDHE+AESGCM:ECDHE+CHACHA20')
+
+    async with encrypted() as server:
+        client = await server.connect(shake=False)
+        await client.handshake(context)
+        assert client.peer.tls.cipher()[0] == f'ECDHE-ECDSA-{liked}'
