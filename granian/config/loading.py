@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _FIRST_BIND: KeyPath = ('listeners', 0, 'bind')
 _SOURCE_ORDER = {'file': 0, 'variable': 1, 'flag': 2, 'argument': 2}
-ROUTE_NAMES = frozenset({'--static-path-route', 'GRANIAN_STATIC_PATH_ROUTE'})
+ROUTE_NAMES = frozenset({'--static-path-route', 'GRANIAN_STATIC_PATH_ROUTE', 'static_path_route'})
 NO_APP = 'no application to serve; name one as the argument APP, or in a table [[apps]] with target = "module:app"'
 
 
@@ -54,10 +54,14 @@ def load(
     environ: Mapping[str, str],
     cwd: Path,
     needs_app: bool = False,
+    argument_names: Mapping[str, str] | None = None,
 ) -> Loaded:
-    """Read every source and validate; ConfigurationFaults holds all that is wrong. `flags` by name: `--workers`, `APP`, `--set`."""
+    """Read every source and validate; ConfigurationFaults holds all that is wrong. `flags` by name: `--workers`, `APP`, `--set`.
+
+    `argument_names`: the flags are the arguments of a call, and this is what it names them.
+    """
     faults: list[Fault] = []
-    situation = Situation(files, flags, environ, cwd)
+    situation = Situation(files, flags, environ, cwd, argument_names)
     root = _merged(situation, faults)
     whole = not any(fault.unread for fault in faults)
     config, wrong = _validated(root, faults)
@@ -69,7 +73,6 @@ def load(
     if faults or config is None:
         raise ConfigurationFaults(sorted(faults, key=_report_order))
     origins = {key_text(path): node.origin for path, node in leaves(root)}
-    situation = Situation(files, flags, environ, cwd)
     return Loaded(config, origins, label_of(situation), tuple(cwd / source.path for source in file_sources(situation)))
 
 

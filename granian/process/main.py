@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from granian.observe.logs import logger
-from granian.process import titles
+from granian.process import extras, titles
 from granian.process.plan import planning
 from granian.process.plan.planning import HAS_FORK
 from granian.process.privileges import Umask
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from granian.config.model import Config
     from granian.process.plan.sections import WorkerSettings
     from granian.process.pool.child import Child
+    from granian.process.pool.generation import Generation
     from granian.process.reloading.rereading import Source
     from granian.process.signals import SignalPipe
 
@@ -51,27 +52,39 @@ def _serve(config: Config, signals: SignalPipe | None, source: Source) -> int:
 
 
 def _serve_as(config: Config, signals: SignalPipe | None, source: Source, umask: Umask) -> int:
-    plan = planning.plan_of(config)
+    plan = planning.plan_of(config, source.extras.log_document)
     logger.info('Starting granian (main PID: %d)', os.getpid())
     planning.warn(config)
     # Signals are let go after it: who sees us stop may start the next one at once.
     predecessor = Predecessor.from_environment(os.environ)
     with contextlib.closing(Situation(plan, source, umask, predecessor)) as situation:
-        status = _supervise(situation, signals)
+        status = _supervised(situation, signals)
     logger.info('Granian shutdown completed, see ya!')
     return status
 
 
-def _supervise(situation: Situation, signals: SignalPipe | None) -> int:
-    first = situation.generation
+def _supervised(situation: Situation, signals: SignalPipe | None) -> int:
+    _say_what_is_bound(situation.generation)
+    extras.run(situation.extras.on_startup)
+    try:
+        return _supervise(situation, signals)
+    finally:
+        extras.run(situation.extras.on_shutdown)
+
+
+def _say_what_is_bound(first: Generation) -> None:
     for each in first.sockets.bound:
         logger.info('Listening at: %s', first.plan.url(each))
     titles.set_title(first.plan.title(first.sockets.bound))
     logger.info('%s', first.plan.summary)
+
+
+def _supervise(situation: Situation, signals: SignalPipe | None) -> int:
+    first = situation.generation
     if signals is None:
         from granian.process import single
 
-        return single.run(first)
+        return single.run(first, situation.extras)
     from granian.process.service_manager import ServiceManager
     from granian.process.supervisor import Supervisor
 
@@ -101,7 +114,8 @@ class _Work:
             os.environ.setdefault(name, value)
         try:
             for app in settings.serving.apps:
-                load(app.target, factory=False, working_dir=settings.working_dir)
+                if self._situation.extras.load is None:
+                    load(app.target, factory=False, working_dir=settings.working_dir)
         # The application's, KeyboardInterrupt among them.
         except BaseException as exc:
             failure = failure_of(exc)
@@ -116,7 +130,8 @@ class _Work:
     def __call__(self, number: int, settings: WorkerSettings, child: Child, channel: socket.socket) -> int:
         if settings.logs != self._situation.logs:
             planning.configure_logs(settings.logs)
-        return self._worker(settings, child.part.sockets, self._report(channel), channel).run(number)
+        given = self._situation.extras
+        return self._worker(settings, child.part.sockets, self._report(channel), channel, given).run(number)
 
 
 @contextlib.contextmanager

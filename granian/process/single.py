@@ -8,6 +8,7 @@ from granian.observe.logs import logger
 from granian.process.workers.worker import Worker
 
 if TYPE_CHECKING:
+    from granian.process.extras import Extras
     from granian.process.pool.generation import Generation
     from granian.process.report import StartFailure
 
@@ -35,11 +36,11 @@ class DirectReport:
         self.failure = failure
 
 
-def run(generation: Generation) -> int:
+def run(generation: Generation, extras: Extras) -> int:
     """Serve in this process; the exit status. Raises FatalError if it cannot start."""
     report = DirectReport()
     part = generation.part(0)
-    status = Worker(generation.worker_at(part.bound), part.sockets, report).run(1)
+    status = Worker(generation.worker_at(part.bound), part.sockets, report, extras=extras).run(1)
     if report.failure is not None:
         raise report.failure.error()
     return status

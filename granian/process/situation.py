@@ -30,7 +30,7 @@ class Situation:
 
     def __init__(self, plan: Plan, source: Source, umask: Umask, predecessor: Predecessor | None = None) -> None:
         """Bind everything. Raises BindError, PidFileError, CertificateFault."""
-        self.reread = source.reread
+        self.reread, self.extras = source.reread, source.extras
         self._files = tuple(map(str, source.files))
         self._umask = umask
         self._label = source.label

@@ -82,7 +82,7 @@ def test_check_tells_of_it():
 @as_root
 def test_plan_says_who_the_workers_are_and_whose_the_sockets():
     config = Config.model_validate({'server': {'user': 'nobody', 'umask': '0o027'}})
-    plan = sections.plan(config, 'asyncio')
+    plan = sections.plan(config, 'asyncio', sections.log_settings(config))
     assert plan.worker.identity == plan.wanted[0].owner == identity('nobody', None)
     assert plan.umask == 0o027
 

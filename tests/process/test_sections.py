@@ -106,7 +106,7 @@ def test_a_worker_that_does_not_stop_is_killed_after(server, kill_after_s):
 
 
 def test_what_a_worker_is_told_is_plain_data():
-    settings = sections.worker(config(), BOUND, 'asyncio')
+    settings = sections.worker(config(), BOUND, 'asyncio', sections.log_settings(config()))
     assert pickle.loads(pickle.dumps(settings)) == settings
 
 

@@ -46,6 +46,8 @@ class Situation:
     flags: Mapping[str, object]
     environ: Mapping[str, str]
     cwd: Path
+    # Where the flags are the arguments of a call: what it names them. Only what it names is read then, no file besides.
+    argument_names: Mapping[str, str] | None = None
     # Found before the others are merged, since any of the others may name them.
     env_files: Sequence[tuple[Path, str]] = ()
 
@@ -118,6 +120,8 @@ def read_config_files(situation: Situation, faults: list[Fault]) -> list[Layer]:
 
 def file_sources(situation: Situation) -> list[FileSource]:
     """The named files, else those of GRANIAN_CONFIG, else `./granian.toml`, else `./pyproject.toml` if it has a table."""
+    if situation.argument_names is not None:
+        return []
     if situation.files:
         return [FileSource(Path(path), 'flag -c', 'flag') for path in situation.files]
     named = [part for part in situation.environ.get(CONFIG_VARIABLE, '').split(os.pathsep) if part]
@@ -142,14 +146,21 @@ def read_flags(situation: Situation, faults: list[Fault]) -> list[Layer]:
     for name, value in situation.flags.items():
         if name == '--set':
             continue
-        shown = f'--no-{name[2:]}' if value is False else name
-        origin = Origin('flag', shown)
+        origin = _flag_origin(name, value, situation.argument_names)
         for named, part in _spread(known[name], value, origin, seen):
             _put(layer, named, _flag_leaf(named.flag, part, origin, situation.cwd), seen)
     settings = situation.flags.get('--set', ())
     for setting in settings if isinstance(settings, (list, tuple)) else [settings]:
         _read_setting(str(setting), layer, situation.cwd, seen)
     return [layer]
+
+
+def _flag_origin(name: str, value: object, argument_names: Mapping[str, str] | None) -> Origin:
+    if argument_names is not None:
+        return Origin('argument', argument_names[name])
+    if name == 'APP':
+        return Origin('argument', name)
+    return Origin('flag', f'--no-{name[2:]}' if value is False else name)
 
 
 # The one list. A later source wins over an earlier one, key by key; below them all are the defaults of the model.

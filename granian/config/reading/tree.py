@@ -21,9 +21,9 @@ NO_ITEMS = 'is not a list: it has no items'
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a value came from. `name`: the file as it was named, the variable, the flag."""
+    """Where a value came from. `name`: the file as it was named, the variable, the flag, the argument."""
 
-    kind: Literal['default', 'file', 'secret', 'env file', 'variable', 'flag']
+    kind: Literal['default', 'file', 'secret', 'env file', 'variable', 'flag', 'argument']
     name: str = ''
     place: Place = _NOWHERE
     # A variable's file: env files and secrets.
@@ -36,10 +36,8 @@ class Origin:
             return f'{self.name}:{spot.line}:{spot.column}'
         if self.kind == 'env file':
             return f'{self.file}:{self.place.value.line} {self.name}'
-        if self.kind == 'flag' and self.name == 'APP':
-            return 'argument APP'
-        words = {'default': '', 'secret': 'secret', 'variable': 'environment', 'flag': 'flag'}
-        return f'{words[self.kind]} {self.name}'.strip()
+        words = {'default': '', 'variable': 'environment'}
+        return f'{words.get(self.kind, self.kind)} {self.name}'.strip()
 
     def __str__(self) -> str:
         if self.kind == 'file':
@@ -47,10 +45,9 @@ class Origin:
         return 'default' if self.kind == 'default' else self.where()
 
     def fault(self, key: str, message: str, *, at_key: bool = False) -> Fault:
-        kinds = {'file': 'file', 'env file': 'file', 'secret': 'file', 'variable': 'variable', 'flag': 'flag'}
+        kinds = {'default': '', 'env file': 'file', 'secret': 'file'}
         source = self.file if self.kind == 'env file' else self.name
-        kind = 'argument' if self.name == 'APP' else kinds.get(self.kind, '')
-        return Fault(self.where(at_key=at_key), key, message, source, kind)
+        return Fault(self.where(at_key=at_key), key, message, source, kinds.get(self.kind, self.kind))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from granian.errors import ConfigurationError
 from granian.observe import logs
@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 HAS_FORK = hasattr(os, 'fork')
 
 
-def plan_of(config: Config) -> Plan:
-    """What the Config comes to here; the log is set up as it says. Raises FatalError."""
+def plan_of(config: Config, log_document: dict[str, Any] | None = None) -> Plan:
+    """What the Config comes to here; the log is set up as it says, or as `log_document`. Raises FatalError."""
     if not (config.apps or config.static or config.rules):
         raise ConfigurationError('apps: there is no application; give one as an argument or in the file')
-    configure_logs(sections.log_settings(config))
+    log_settings = sections.log_settings(config, log_document)
+    configure_logs(log_settings)
     titles.check(config.server.process_name)
     if not HAS_FORK:
         config = _for_one_process(config)
-    return sections.plan(_without_idle_options(config), loops.choose(config.server.loop))
+    return sections.plan(_without_idle_options(config), loops.choose(config.server.loop), log_settings)
 
 
 def _without_idle_options(config: Config) -> Config:

@@ -138,32 +138,33 @@ def supervisor(config: Config) -> SupervisorSettings:
     )
 
 
-def worker(config: Config, bound: Sequence[Bound], loop: str) -> WorkerSettings:
+def worker(config: Config, bound: Sequence[Bound], loop: str, logs: LogSettings) -> WorkerSettings:
     return WorkerSettings(
         serving=serving(config, bound),
         loop=loop,
         working_dir=None if config.server.working_dir is None else str(config.server.working_dir),
         environment=environment(config),
         title=title(config, bound),
-        logs=log_settings(config),
+        logs=logs,
         identity=privileges.identity(config.server.user, config.server.group),
         alive_every_s=None if config.server.workers_stall_timeout is None else config.server.workers_stall_timeout / 4,
     )
 
 
-def log_settings(config: Config) -> LogSettings:
-    """Raises FatalError for a file that cannot be read."""
+def log_settings(config: Config, document: dict[str, Any] | None = None) -> LogSettings:
+    """`document`: in place of the configured file. Raises FatalError for a file that cannot be read."""
     settings = config.logging
-    document = None if settings.config is None else read_config(settings.config)
+    if document is None and settings.config is not None:
+        document = read_config(settings.config)
     return LogSettings(settings.level, document, settings.enabled)
 
 
-def plan(config: Config, loop: str) -> Plan:
+def plan(config: Config, loop: str, logs: LogSettings) -> Plan:
     unbound = [replace(UNBOUND, listener=number) for number in range(len(config.listeners))]
     return Plan(
         wanted=tuple(wanted(config)),
         supervisor=supervisor(config),
-        worker=worker(config, unbound, loop),
+        worker=worker(config, unbound, loop, logs),
         pid_file=config.server.pid_file,
         umask=config.server.umask,
         control=config.server.control,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from granian.process.reloading.rereading import Refused
     from granian.process.reloading.watching import WatchSettings
     from granian.process.report import StartFailure
+    from granian.process.situation import Situation
     from granian.process.timers import Timer, Timers
     from granian.process.waiting import Waiting
 
@@ -24,6 +25,7 @@ AGAIN_AFTER_S = 2.0
 class Helper(Protocol):
     """What this needs of the supervisor."""
 
+    situation: Situation
     timers: Timers
     waiting: Waiting
 
@@ -81,7 +83,7 @@ class AutoReload:
 
     def _watch_in_child(self, settings: WatchSettings) -> Watcher:
         """Raises OSError where the system has no room for that."""
-        watcher = Watcher(settings)
+        watcher = Watcher(settings, self._helper.situation.extras.watch_filter)
         try:
             self._helper.help(watcher.life, lambda _: self._ended(watcher))
         except OSError:

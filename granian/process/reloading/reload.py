@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from granian.errors import FatalError
 from granian.observe.logs import logger
+from granian.process import extras
 from granian.process.reloading.rereading import Reader, Refused
-from granian.process.report import StartFailure
+from granian.process.report import StartFailure, in_short
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +64,8 @@ class Reload:
         if reread is None:
             self._refuse(Refused('this server was not started from a configuration that could be read again'))
             return
+        if not self._ran_hooks():
+            return
         try:
             self._reader = reader = self._read_in_child(reread)
         except OSError as exc:
@@ -70,11 +73,22 @@ class Reload:
             return
         self._helper.waiting.wait_for(reader, lambda: self._read(reader))
 
+    def _ran_hooks(self) -> bool:
+        try:
+            extras.run(self._helper.situation.extras.on_reload)
+        # A program's own may raise anything.
+        except Exception as exc:
+            logger.exception('A hook of on_reload failed')
+            self._refuse(Refused(f'a hook failed: {in_short(exc)}'))
+            return False
+        return True
+
     def _read_in_child(self, reread: Reread) -> Reader:
         """Raises OSError where the system has no room for that."""
-        reader = Reader()
+        reader, log_document = Reader(), self._helper.situation.extras.log_document
         try:
-            reader.runs_as(self._helper.help(lambda: reader.life(reread), lambda _: reader.is_gone()))
+            pid = self._helper.help(lambda: reader.life(reread, log_document), lambda _: reader.is_gone())
+            reader.runs_as(pid)
         except OSError:
             reader.close()
             raise

@@ -6,9 +6,10 @@ import os
 import pickle
 import signal
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from granian.errors import ConfigurationError, FatalError
+from granian.process.extras import NO_EXTRAS, Extras
 from granian.process.plan import planning
 from granian.process.report import in_short
 
@@ -31,6 +32,7 @@ class Source:
     # What tells it from other configurations of this machine.
     label: str = ''
     files: tuple[Path, ...] = ()
+    extras: Extras = NO_EXTRAS
 
 
 NOWHERE = Source()
@@ -54,11 +56,11 @@ class Reader:
         self._reads, self._writes = os.pipe()
         self._said = b''
 
-    def life(self, reread: Reread) -> int:
+    def life(self, reread: Reread, log_document: dict[str, Any] | None) -> int:
         """In the child."""
         os.close(self._reads)
         with os.fdopen(self._writes, 'wb') as pipe:
-            pipe.write(pickle.dumps(_outcome(reread)))
+            pipe.write(pickle.dumps(_outcome(reread, log_document)))
         return 0
 
     def runs_as(self, pid: int) -> None:
@@ -102,10 +104,10 @@ class Reader:
         return found
 
 
-def _outcome(reread: Reread) -> Plan | Refused:
+def _outcome(reread: Reread, log_document: dict[str, Any] | None) -> Plan | Refused:
     try:
         config = reread()
-        plan = planning.plan_of(config)
+        plan = planning.plan_of(config, log_document)
         planning.warn(config)
     except ConfigurationError as exc:
         return Refused(str(exc), 2)

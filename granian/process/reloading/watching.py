@@ -41,8 +41,10 @@ class WatchSettings:
 class Watcher:
     """The supervisor's end."""
 
-    def __init__(self, settings: WatchSettings) -> None:
+    def __init__(self, settings: WatchSettings, watch_filter: type[Any] | None = None) -> None:
+        """`watch_filter`: a class of watchfiles' filters, in place of its DefaultFilter."""
         self._settings = settings
+        self._filter = watch_filter
         self._ours, self._theirs = socket.socketpair()
         self._lines = Lines()
 
@@ -50,7 +52,7 @@ class Watcher:
         """In the child: until the supervisor closes its end, or is gone."""
         self._ours.close()
         with self._theirs:
-            return _Watch(self._settings, self._theirs).run()
+            return _Watch(self._settings, self._theirs, self._filter).run()
 
     def is_running(self) -> None:
         """The child is there."""
@@ -74,8 +76,9 @@ class Watcher:
 class _Watch:
     """What the child does: one thread for all below the paths, one for the files by themselves, one for the supervisor."""
 
-    def __init__(self, settings: WatchSettings, channel: socket.socket) -> None:
+    def __init__(self, settings: WatchSettings, channel: socket.socket, watch_filter: type[Any] | None) -> None:
         self._settings = settings
+        self._filter = watch_filter
         self._channel = channel
 
     def run(self) -> int:
@@ -98,11 +101,7 @@ class _Watch:
         from watchfiles import DefaultFilter, watch
 
         settings = self._settings
-        wanted = DefaultFilter(
-            ignore_dirs=[*DefaultFilter.ignore_dirs, *settings.ignore_dirs],
-            ignore_entity_patterns=[*DefaultFilter.ignore_entity_patterns, *settings.ignore_patterns],
-            ignore_paths=settings.ignore_paths,
-        )
+        wanted = _ignoring(self._filter or DefaultFilter, settings)()
         # Each reload is logged: where the log is among what is watched, the next one would begin at once.
         ours = logs.outputs()
         for changes in watch(*settings.paths, watch_filter=wanted, step=self._step_ms, raise_interrupt=False):
@@ -142,6 +141,16 @@ def _identity(name: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _ignoring(base: type[Any], settings: WatchSettings) -> type[Any]:
+    """The filter with what the document ignores besides: its constructor may take nothing."""
+    more = {
+        'ignore_dirs': (*base.ignore_dirs, *settings.ignore_dirs),
+        'ignore_entity_patterns': (*base.ignore_entity_patterns, *settings.ignore_patterns),
+        'ignore_paths': (*base.ignore_paths, *settings.ignore_paths),
+    }
+    return type(base.__name__, (base,), more)
 
 
 def signatures(names: Iterable[str]) -> Mapping[str, Signature]:

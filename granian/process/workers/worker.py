@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Coroutine, Sequence
 
+    from granian.process.extras import Extras
     from granian.process.plan.sections import WorkerSettings
     from granian.process.report import Report
+    from granian.server.settings import AppSettings
 
 
 # A few request bodies for each of the threads that are busy at once.
@@ -42,12 +44,14 @@ class Worker:
         sockets: Sequence[socket.socket],
         report: Report,
         channel: socket.socket | None = None,
+        extras: Extras | None = None,
     ) -> None:
         """`channel`: where orders come from; it ends with the supervisor. None: there is none."""
         self._settings = settings
         self._sockets = sockets
         self._report = report
         self._channel = channel
+        self._own_load = None if extras is None else extras.load
         self._started = False
 
     def run(self, number: int) -> int:
@@ -87,9 +91,7 @@ class Worker:
     def _run_in(self, loop: asyncio.AbstractEventLoop) -> int:
         settings = self._settings
         try:
-            applications = [
-                load(app.target, factory=app.factory, working_dir=settings.working_dir) for app in settings.serving.apps
-            ]
+            applications = [self._load(app) for app in settings.serving.apps]
             if any(app.interface == 'wsgi' for app in settings.serving.apps):
                 keep_freed_memory(KEPT_BYTES_MAX)
             # What is imported stays: the collector need not look at it again.
@@ -104,6 +106,11 @@ class Worker:
             return 0
         finally:
             _close(loop)
+
+    def _load(self, app: AppSettings) -> Any:
+        if self._own_load is not None:
+            return self._own_load(app.target)
+        return load(app.target, factory=app.factory, working_dir=self._settings.working_dir)
 
     def _tired(self) -> None:
         self._report.tired(f'the {self._settings.serving.requests_max} requests it has served')
