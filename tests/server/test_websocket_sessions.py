@@ -14,7 +14,7 @@ from granian.protocol.limits import DeflateSettings
 from granian.server import deadlines
 from tests.helpers.serving import WEBSOCKETS, answer, one_loop
 from tests.helpers.websocket import ask, echo, open_session
-from tests.helpers.websocket_engines import BINARY, PING, PONG, TEXT, frame, message
+from tests.helpers.websocket_engines import BINARY, PING, PONG, TEXT, close, frame, message
 
 ACCEPT = {'type': 'websocket.accept'}
 
@@ -80,6 +80,18 @@ async def test_a_full_queue_stops_the_reading_and_loses_nothing(serve, size):
         await peer.closed()
         await server.until(lambda: len(seen) == len(sent) + 1)
     assert seen[:-1] == sent
+
+
+@pytest.mark.parametrize('engine_name', ['fast', 'wsproto'])
+@pytest.mark.parametrize('count', [1, 2, 3])
+async def test_what_filled_the_queue_is_answered_before_the_close_that_came_with_it(engine_name, count, serve):
+    given = websockets(engine=engine_name, queue_messages_max=1)
+    async with serve(echo, websockets=given) as server:
+        peer = await open_session(server)
+        sent = [f'message {number}' for number in range(count)]
+        await peer.client.send(b''.join(frame(TEXT, text.encode()) for text in sent) + close(4000))
+        assert [await peer.message() for _ in sent] == sent
+        assert await peer.closed() == (4000, b'')
 
 
 async def test_a_client_that_does_not_read_makes_the_application_wait(serve):

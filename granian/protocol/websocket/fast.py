@@ -59,7 +59,7 @@ class WebSocketFast:
         self.output: list[bytes] = []
         self.phase = OPEN
         self.held = self.pending = False
-        # A message was told in this call, and the end that was found behind it.
+        # A message was told in this call, or before it was held; and the end that was found behind it.
         self._told = False
         self._last: Fault | None = None
         # The peer sends no more.
@@ -97,13 +97,15 @@ class WebSocketFast:
         if self.phase is CLOSED:
             return
         at = 0
+        if data and not self.held:
+            # Else it goes on with what the application is at.
+            self._told = False
         if self._kept:
             if data:
                 data = self._kept[self._at :] + data
             else:
                 data, at = self._kept, self._at
             self._kept, self._at = b'', 0
-        self._told = False
         try:
             at = self._take(data, at)
         except Fault as last:

@@ -165,7 +165,7 @@ class WebSocketWsproto:
         self.output: list[bytes] = []
         self.phase = OPEN
         self.held = self.pending = False
-        # A message was told in this call, and the fault that was found behind it.
+        # A message was told in this call, or before it was held; and the fault that was found behind it.
         self._told = False
         self._fault: Fault | None = None
         # The peer sends no more.
@@ -192,9 +192,12 @@ class WebSocketWsproto:
         if self._fault is not None:
             self._fail(self._fault)
             return
+        if self.pending or (data and not self.held):
+            # Else it goes on with what the application is at.
+            self._told = False
         data, at = self._kept + data, 0
         self._kept = b''
-        self._told = self.pending = False
+        self.pending = False
         try:
             at = self._take_frames(data)
         except Fault as fault:
