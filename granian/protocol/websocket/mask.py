@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 # Up to this, long integers are faster; they take more than twice as long for 16 KiB.
-INTEGER_BYTES_MAX = 640
+INTEGER_BYTES_MAX = 384
+# The bytes that one byte of the mask is for. Made once: eight such objects cost a tenth of 1 KiB.
+_FIRST, _SECOND, _THIRD, _FOURTH = (slice(at, None, 4) for at in range(4))
 
 _BYTES = bytes(range(256))
 _from_bytes = int.from_bytes
@@ -26,10 +28,10 @@ def _unmasked_in_lanes(data: bytes, mask: bytes) -> bytearray:
     a, b, c, d = mask
     plain = bytearray(data)
     # Written out: a loop takes a fifth more for 1 KiB.
-    plain[::4] = plain[::4].translate(tables[a] or _table(a))
-    plain[1::4] = plain[1::4].translate(tables[b] or _table(b))
-    plain[2::4] = plain[2::4].translate(tables[c] or _table(c))
-    plain[3::4] = plain[3::4].translate(tables[d] or _table(d))
+    plain[_FIRST] = plain[_FIRST].translate(tables[a] or _table(a))
+    plain[_SECOND] = plain[_SECOND].translate(tables[b] or _table(b))
+    plain[_THIRD] = plain[_THIRD].translate(tables[c] or _table(c))
+    plain[_FOURTH] = plain[_FOURTH].translate(tables[d] or _table(d))
     return plain
 
 
