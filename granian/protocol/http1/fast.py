@@ -78,6 +78,12 @@ class Http1Fast:
     def receive(self, data: bytes) -> None:
         if self.closing:
             return
+        if self._reading is BYTES and data and not self._data:
+            # Of an upgraded connection: not ours to take apart.
+            self._unread += len(data)
+            self.paused = self._unread > self.limits.read_ahead_bytes_max
+            self.events.on_body(self.stream, data)
+            return
         if self._data:
             data = self._data[self._pos :] + data
         self._receiving = True
