@@ -182,6 +182,24 @@ def test_listeners_come_and_go(project):
         assert get(port) == 'one'
 
 
+@pytest.mark.skipif(sys.platform != 'linux', reason='there two sockets cannot share a port')
+def test_an_address_widens_and_narrows_on_the_same_port(project):
+    with socket.create_server(('127.0.0.1', 0)) as free:
+        port = free.getsockname()[1]
+    config = project.folder / 'granian.toml'
+    text = config.read_text().replace('127.0.0.1:0', f'127.0.0.1:{port}')
+    config.write_text(text)
+    with project.serving() as server:
+        config.write_text(text.replace('127.0.0.1', '0.0.0.0'))
+        project.reload(server)
+        wait_until(lambda: not refuses('127.0.0.2', port))
+        assert get(port) == 'one'
+        config.write_text(text)
+        project.reload(server, count=2)
+        wait_until(lambda: refuses('127.0.0.2', port))
+        assert get(port) == 'one'
+
+
 def refuses(host: str, port: int) -> bool:
     try:
         socket.create_connection((host, port), timeout=1).close()

@@ -313,6 +313,35 @@ def test_sockets_are_never_fewer():
         assert sorted(len(now.part(slot, 2).sockets) for slot in range(2)) == [1, 2]
 
 
+@pytest.mark.skipif(not process_sockets.REUSEPORT_BALANCES, reason='there two sockets cannot share a port')
+@pytest.mark.parametrize('slots', [1, 2])
+@pytest.mark.parametrize(('old', 'new'), [('127.0.0.1', '0.0.0.0'), ('0.0.0.0', '127.0.0.1'), ('127.0.0.1', '*')])
+def test_another_address_takes_over_the_port_of_one_that_is_about_to_go(old, new, slots):
+    with bound(f'{old}:0', slots=slots) as before:
+        port = before.bound[0].address[1]
+        with rebound(before, f'{new}:{port}', slots=slots) as now:
+            before.without(now).close()
+            connect('127.0.0.1', port)
+
+
+def test_another_address_does_not_share_the_port_of_one_that_stays():
+    with bound('127.0.0.1:0') as before:
+        port = before.bound[0].address[1]
+        with pytest.raises(BindError), rebound(before, '127.0.0.1:0', f'0.0.0.0:{port}'):
+            pass
+
+
+def test_another_address_does_not_share_the_port_with_another_server():
+    with bound('127.0.0.1:0') as before:
+        port = before.bound[0].address[1]
+        with socket.socket() as other:
+            other.bind(('127.0.0.3', port))
+            other.listen()
+            with pytest.raises(BindError), rebound(before, f'0.0.0.0:{port}'):
+                pass
+        connect('127.0.0.1', port)
+
+
 def test_a_listener_that_fails_lets_go_of_what_is_new_and_keeps_the_rest(tmp_path):
     path = tmp_path / 'a.sock'
     with bound('127.0.0.1:0') as before, socket.create_server(('127.0.0.1', 0)) as other:

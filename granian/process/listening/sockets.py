@@ -156,14 +156,15 @@ def bind_all(wanted: Sequence[Wanted], slots: int, before: Sockets | None = None
     sockets = Sockets(wanted)
     before = before or Sockets()
     kept = _Kept(before)
+    taken = [kept.take(want) for want in wanted]
+    leaving = kept.left()
     descriptors = inherited.SystemdDescriptors.from_environment()
     try:
-        for number, want in enumerate(wanted):
-            found = kept.take(want)
+        for number, (want, found) in enumerate(zip(wanted, taken, strict=True)):
             if found:
                 sockets.bound.extend(_grown(replace(bound, listener=number), want, slots) for bound in found)
             else:
-                sockets.bound.extend(_bind(number, want, slots, descriptors))
+                sockets.bound.extend(_bind(number, want, slots, descriptors, leaving))
     except BindError:
         fresh = sockets.without(before)
         fresh.close()
@@ -190,6 +191,10 @@ class _Kept:
                 self._left.remove(each)
                 return bound
         return []
+
+    def left(self) -> list[socket.socket]:
+        """Those of ours that nobody has asked for."""
+        return [sock for _, bound in self._left for each in bound if each.owned for sock in each.sockets]
 
 
 def _grown(bound: Bound, want: Wanted, slots: int) -> Bound:
@@ -230,7 +235,7 @@ def bind_faults(wanted: Sequence[Wanted]) -> list[str]:
         if not inherited.expected_now(want.bind, descriptors):
             continue
         try:
-            sockets.bound.extend(_bind(number, want, 1, descriptors))
+            sockets.bound.extend(_bind(number, want, 1, descriptors, ()))
         except BindError as exc:
             faults.append(str(exc))
     sockets.close()
@@ -238,10 +243,16 @@ def bind_faults(wanted: Sequence[Wanted]) -> list[str]:
     return faults
 
 
-def _bind(number: int, want: Wanted, slots: int, descriptors: inherited.SystemdDescriptors) -> list[Bound]:
+def _bind(
+    number: int,
+    want: Wanted,
+    slots: int,
+    descriptors: inherited.SystemdDescriptors,
+    leaving: Sequence[socket.socket],
+) -> list[Bound]:
     with _in_words(f'listeners[{number}].bind: {want.bind}'):
         if want.bind.kind == 'tcp':
-            return _bind_tcp(number, want, slots)
+            return _bind_tcp(number, want, slots, leaving)
         if want.bind.kind == 'unix':
             sock, file = unix_socket.listen(str(want.bind.path), want.backlog, want.permissions, want.owner)
             return [Bound(number, (file.path, None), (sock,), file=file)]
@@ -273,13 +284,15 @@ _WORDS = {
 }
 
 
-def _bind_tcp(number: int, want: Wanted, slots: int, choices: int = PORT_CHOICES_MAX) -> list[Bound]:
+def _bind_tcp(
+    number: int, want: Wanted, slots: int, leaving: Sequence[socket.socket], choices: int = PORT_CHOICES_MAX
+) -> list[Bound]:
     try:
-        return _bind_addresses(number, want, slots, _addresses(want.bind.host, want.bind.port))
+        return _bind_addresses(number, want, slots, leaving, _addresses(want.bind.host, want.bind.port))
     except OSError as exc:
         if want.bind.port != 0 or exc.errno != errno.EADDRINUSE or choices == 1:
             raise
-    return _bind_tcp(number, want, slots, choices - 1)
+    return _bind_tcp(number, want, slots, leaving, choices - 1)
 
 
 def _addresses(host: str, port: int) -> list[FamilyAddress]:
@@ -291,14 +304,16 @@ def _addresses(host: str, port: int) -> list[FamilyAddress]:
     return list(dict.fromkeys((int(family), cast('Address', address)) for family, _, _, _, address in found))
 
 
-def _bind_addresses(number: int, want: Wanted, slots: int, found: Sequence[FamilyAddress]) -> list[Bound]:
+def _bind_addresses(
+    number: int, want: Wanted, slots: int, leaving: Sequence[socket.socket], found: Sequence[FamilyAddress]
+) -> list[Bound]:
     bound: list[Bound] = []
     missing: OSError | None = None
     port = want.bind.port
     try:
         for family, (host, _, *rest) in found:
             try:
-                sockets = _listen(family, (host, port, *rest), want.backlog, slots)
+                sockets = _listen(family, (host, port, *rest), want.backlog, slots, leaving)
             except OSError as exc:
                 # Of a name or `*`, what this machine has is enough: ::1 may be missing where 127.0.0.1 is there.
                 if exc.errno not in NOT_HERE_ERRNOS:
@@ -322,11 +337,12 @@ def _close(bound: Sequence[Bound]) -> None:
             sock.close()
 
 
-def _listen(family: int, address: Address, backlog: int, slots: int) -> list[socket.socket]:
+def _listen(
+    family: int, address: Address, backlog: int, slots: int, leaving: Sequence[socket.socket]
+) -> list[socket.socket]:
     sockets = [socket.socket(family, socket.SOCK_STREAM)]
     try:
-        # Bound and listening without SO_REUSEPORT: proof that nobody else has the port, a server of our own included.
-        _bind_one(sockets[0], address)
+        _bind_first(sockets[0], address, leaving)
         sockets[0].listen(backlog)
         if slots > 1 and REUSEPORT_BALANCES:
             sockets += _joining(sockets[0], slots - 1)
@@ -337,6 +353,20 @@ def _listen(family: int, address: Address, backlog: int, slots: int) -> list[soc
             sock.close()
         raise
     return sockets
+
+
+def _bind_first(sock: socket.socket, address: Address, leaving: Sequence[socket.socket]) -> None:
+    try:
+        # Bound without SO_REUSEPORT: proof that nobody else has the port, a server of our own included.
+        _bind_one(sock, address)
+    except OSError as exc:
+        beside = [each for each in leaving if each.family == sock.family and each.getsockname()[1] == address[1]]
+        if exc.errno != errno.EADDRINUSE or not (beside and REUSEPORT_BALANCES):
+            raise
+        # 0.0.0.0 in the place of 127.0.0.1, say: both are there until the old one goes.
+        for each in (sock, *beside):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        _bind_one(sock, address)
 
 
 def _bind_one(sock: socket.socket, address: Address) -> None:
