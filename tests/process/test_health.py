@@ -131,6 +131,9 @@ class FakeStacks:
     def read(self) -> str:
         return self.text
 
+    def close(self) -> None:
+        self.text = 'closed'
+
 
 def test_a_loop_that_turns_is_left_alone():
     stage = Watched(stall_s=10.0, workers=1)
@@ -155,6 +158,20 @@ def test_a_loop_that_has_stalled_is_asked_for_its_stacks_and_replaced(stacks, to
     assert child.phase == 'leaving'
     stage.pass_time(10)
     assert child.orders[-1] == 'SIGKILL'
+
+
+def test_what_it_was_doing_is_told_though_it_is_gone_by_then(caplog, monkeypatch):
+    monkeypatch.setattr(health.logger, 'propagate', True)
+    stage = Watched(stall_s=10.0, workers=1)
+    (child,) = stage.members
+    child.stacks = stacks = Stacks()
+    os.write(stacks.fileno(), b'File "main.py", line 4')
+    stage.pass_time(10)
+    stage.end(child, -9)
+    child.close()
+    stage.pass_time(1)
+    assert 'main.py' in caplog.text
+    assert stacks.fileno() == -1
 
 
 def test_stacks_are_read_as_they_were_written():

@@ -272,6 +272,19 @@ def test_whoever_is_killed_from_outside_is_no_crash_loop_and_not_waited_for(code
     assert len(stage.started) == 12
 
 
+def test_no_room_for_a_dead_one_s_successor_is_not_the_end():
+    stage = Stage()
+    first, _ = stage.open()
+    stage.full = True
+    stage.end(first, -9)
+    stage.pass_time(1)
+    assert len(stage.started) == 2
+    stage.full = False
+    stage.pass_time(1)
+    assert stage.newest().slot == 0
+    assert stage.given_up == []
+
+
 def test_whoever_is_killed_again_and_again_before_it_serves_is_waited_for():
     stage = Stage()
     stage.open()

@@ -55,8 +55,8 @@ class SocketFile:
                 os.chown(self.path, owner.uid, owner.gid)
 
     def remove(self) -> None:
-        """Remove the file if it is still ours."""
-        with _directory_locked(self.path):
+        """Remove the file if it is still ours; one that may not be removed is no harm: whoever binds there replaces it."""
+        with _directory_locked(self.path), contextlib.suppress(OSError):
             if self.is_ours():
                 Path(self.path).unlink()
 

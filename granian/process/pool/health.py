@@ -102,11 +102,16 @@ class Health:
             return
         logger.error('The loop of %s has not turned for %.1f s', child.name, silent_s)
         child.signal(STACKS_SIGNAL)
-        self._timers.after(STACKS_S, lambda: self._tell_stacks(child))
+        # Ours from here on: the worker may be gone, and with it what is its, before they are told.
+        stacks, child.stacks = child.stacks, None
+        self._timers.after(STACKS_S, lambda: self._tell_stacks(child, stacks))
         self._pool.wish(child, 'a loop that has stalled', urgent=True)
 
-    def _tell_stacks(self, child: Child) -> None:
-        said = child.stacks.read() if child.stacks is not None else ''
+    def _tell_stacks(self, child: Child, stacks: Stacks | None) -> None:
+        said = ''
+        if stacks is not None:
+            said = stacks.read()
+            stacks.close()
         if said:
             logger.error('What the threads of %s are doing:\n%s', child.name, said)
         else:

@@ -21,6 +21,8 @@ CRASH_LOOP_S = 5.5
 # A worker that lived this long and then died is replaced at once, whatever those before it did.
 STEADY_S = 60.0
 BACK_OFF_MAX_S = 8.0
+# Before another attempt where the system had no room for a process.
+NO_ROOM_PAUSE_S = 1.0
 # Between attempts to replace a worker that still serves.
 RETRY_MAX_S = 60.0
 # Nothing in the worker's own code ends like this: the operator, or a kernel that is out of memory.
@@ -257,7 +259,13 @@ class Pool:
         try:
             self.members[slot] = self._owner.start(slot, self.generation, respawned=respawned)
         except OSError as exc:
-            self._owner.give_up(could_not_start(slot, exc))
+            failure = could_not_start(slot, exc)
+            if not respawned:
+                self._owner.give_up(failure)
+                return
+            # The others serve; there may be room again in a moment.
+            logger.error('%s; trying again', failure.message)
+            self._timers.after(NO_ROOM_PAUSE_S, lambda: self._refill(slot))
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────
 
