@@ -135,9 +135,12 @@ def _serve(ctx: click.Context, /, **_params: Any) -> None:
 def _check(ctx: click.Context, /, **_params: Any) -> None:
     def action() -> int:
         loaded = _loaded(ctx, needs_app=True)
+        from granian.process.plan import holdings
         from granian.process.plan.check import check
 
-        problems = check(loaded.config)
+        # A server that runs already may be about to read it. Where there is no fork there is no such thing.
+        held = holdings.asked(_control_path(loaded)) if hasattr(os, 'fork') else holdings.NOTHING
+        problems = check(loaded.config, held=held)
         for problem in problems:
             click.echo(printable(_placed(problem, loaded)), err=True)
         if not problems:
@@ -216,6 +219,13 @@ def _init(ctx: click.Context, path: Path) -> None:
     _finish(ctx, action)
 
 
+def _control_path(loaded: Loaded) -> Path:
+    from granian.process import control
+
+    server = loaded.config.server
+    return control.path_of(server.control, server.pid_file, loaded.label)
+
+
 def _asking(command: str) -> Callable[..., None]:
     """A command that the running server of the configuration carries out."""
 
@@ -225,8 +235,7 @@ def _asking(command: str) -> Callable[..., None]:
             loaded = _loaded(ctx, needs_app=False)
             from granian.process import control
 
-            server = loaded.config.server
-            status, message = control.ask(control.path_of(server.control, server.pid_file, loaded.label), command)
+            status, message = control.ask(_control_path(loaded), command)
             click.echo('\n'.join(map(printable, message.split('\n'))), err=status != 0)
             return status
 

@@ -203,9 +203,10 @@ class _Client:
             self._sock.send(json.dumps(said).encode() + b'\n')
 
 
-def ask(path: Path, command: str) -> tuple[int, str]:
-    """From another process: the exit status and what to print. Raises FatalError where no server answers."""
+def ask(path: Path, command: str, patience_s: float | None = None) -> tuple[int, str]:
+    """From another process: the exit status and what to print. Raises FatalError where no server answers (in that time)."""
     with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(patience_s)
         try:
             sock.connect(str(path))
             sock.sendall(json.dumps({'command': command}).encode() + b'\n')

@@ -33,10 +33,10 @@ class PidFile:
                 self.path.unlink()
 
 
-def fault(path: Path) -> str:
-    """Why the file could not be held, or ''. Nothing is written."""
+def fault(path: Path, predecessor: int) -> str:
+    """Why the file could not be held, or taken over from that process, or ''. Nothing is written."""
     try:
-        _refuse_other(path, os.getpid())
+        _refuse_other(path, os.getpid(), predecessor)
     except PidFileError as exc:
         return str(exc)
     if not path.parent.is_dir():

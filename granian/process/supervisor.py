@@ -16,6 +16,7 @@ from granian.observe import logs
 from granian.observe.logs import logger
 from granian.process import report
 from granian.process.control import Control
+from granian.process.plan import holdings
 from granian.process.pool.child import Child
 from granian.process.pool.forking import fork
 from granian.process.pool.health import STACKS_SIGNAL, Health, Stacks
@@ -69,6 +70,7 @@ class Supervisor:
             'reload': self._on_reload_command,
             'status': self._on_status_command,
             'upgrade': self._on_upgrade_command,
+            'holdings': self._on_holdings_command,
         }
         self.control = Control(self.waiting, commands)
         self._signals = signals
@@ -340,6 +342,9 @@ class Supervisor:
             age = f'generation {child.generation.number}, for {now_s - child.started_s:.0f} s'
             lines.append(f'{child.name}: process {child.pid}, {child.phase}, {age}')
         answer('\n'.join(lines))
+
+    def _on_holdings_command(self, answer: Answer) -> None:
+        answer(holdings.told(os.getpid(), self.situation.generation.sockets))
 
     def _generation_text(self) -> str:
         return f'generation {self.situation.generation.number} serves'

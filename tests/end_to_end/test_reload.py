@@ -366,6 +366,24 @@ def test_a_file_that_only_the_server_finds_faulty_is_told_by_the_command(project
         assert get(server.port) == 'one'
 
 
+def test_what_the_server_holds_itself_is_no_fault_of_its_configuration(project):
+    more = '[[listeners]]\nbind = "unix:a.sock"\n[[listeners]]\nbind = "127.0.0.2:{port}"'
+    with socket.create_server(('127.0.0.2', 0)) as other:
+        port = other.getsockname()[1]
+        project.write(server='pid_file = "granian.pid"', listeners=more.format(port=port))
+        status, said = project.command('check')
+        assert (status, said.count('\n')) == (2, 0)
+        assert 'already in use by another process' in said
+    with project.serving():
+        fine = (0, 'the configuration has no faults')
+        assert project.command('check') == fine
+        text = (project.folder / 'granian.toml').read_text()
+        (project.folder / 'granian.toml').write_text(text.replace('127.0.0.2', '0.0.0.0'))
+        assert project.command('check') == fine
+        (project.folder / 'granian.toml').write_text(text.replace('granian.pid', 'other.pid'))
+        assert 'already in use' in project.command('check')[1]
+
+
 def test_a_server_that_stops_is_not_reloaded(project):
     with (
         project.serving() as server,

@@ -14,7 +14,7 @@ from granian.errors import BindError
 from granian.process.listening import inherited, syn_filter, unix_socket
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from granian.config.types.bind import Bind
     from granian.process.privileges import Identity
@@ -223,8 +223,8 @@ def _joining(first: socket.socket, count: int) -> list[socket.socket]:
     return joined
 
 
-def bind_faults(wanted: Sequence[Wanted]) -> list[str]:
-    """Try every listener and let it go again: what stands in the way, in words.
+def bind_faults(wanted: Sequence[Wanted], held: Collection[int] = ()) -> list[str]:
+    """Try every listener but those numbered in `held`, and let it go again: what stands in the way, in words.
 
     Descriptors that only a service manager could hand over are not missed.
     """
@@ -232,7 +232,7 @@ def bind_faults(wanted: Sequence[Wanted]) -> list[str]:
     faults = []
     descriptors = inherited.SystemdDescriptors.from_environment()
     for number, want in enumerate(wanted):
-        if not inherited.expected_now(want.bind, descriptors):
+        if number in held or not inherited.expected_now(want.bind, descriptors):
             continue
         try:
             sockets.bound.extend(_bind(number, want, 1, descriptors, ()))

@@ -18,19 +18,21 @@ from granian.observe import logs
 from granian.process import pid_file
 from granian.process.listening.sockets import bind_faults
 from granian.process.plan import sections
+from granian.process.plan.holdings import NOTHING
 from granian.process.report import in_short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from granian.config.model import Config
+    from granian.process.plan.holdings import Holdings
 
 IMPORT_TIMEOUT_S = 60.0
 _PLACE = re.compile(r'File "([^"]+)", line (\d+)')
 
 
-def check(config: Config, import_timeout_s: float = IMPORT_TIMEOUT_S) -> list[str]:
-    """Import every application in a throw-away process, try every bind: the faults, each naming its key."""
+def check(config: Config, import_timeout_s: float = IMPORT_TIMEOUT_S, held: Holdings = NOTHING) -> list[str]:
+    """Import every application in a throw-away process, try every bind that is not `held`: the faults, each naming its key."""
     faults = []
     environment = {**sections.environment(config), **os.environ}
     for number, app in enumerate(config.apps):
@@ -46,13 +48,13 @@ def check(config: Config, import_timeout_s: float = IMPORT_TIMEOUT_S) -> list[st
         log = _fault_elsewhere('log', {'path': str(config.logging.config)}, environment, import_timeout_s)
         faults += [f'logging.config: {log}'] if log else []
     if config.server.pid_file is not None:
-        pid_fault = pid_file.fault(config.server.pid_file)
+        pid_fault = pid_file.fault(config.server.pid_file, held.pid)
         faults += [f'server.pid_file: {pid_fault}'] if pid_fault else []
     try:
         wanted = sections.wanted(config)
     except ConfigurationError as exc:
         return [*faults, str(exc)]
-    return faults + bind_faults(wanted)
+    return faults + bind_faults(wanted, [number for number, want in enumerate(wanted) if held.hold(want.bind)])
 
 
 def _fault_elsewhere(kind: str, order: Mapping[str, object], environment: Mapping[str, str], timeout_s: float) -> str:
