@@ -10,12 +10,13 @@ import pytest
 
 from granian.adapters.static.settings import CacheRule, StaticSettings
 from granian.config.model import Config
-from granian.config.sections.websocket import MountWebSocket
+from granian.config.sections.websocket import MountWebSocket, WebSocket
 from granian.process.listening.sockets import Bound
 from granian.process.plan import sections
-from granian.protocol.limits import WebSocketLimits
+from granian.process.plan.sections import SupervisorSettings
+from granian.protocol.limits import DeflateSettings, WebSocketLimits
 from granian.routing.table import Place
-from granian.server.settings import AS_THE_SERVER, FolderSettings, TermsSettings
+from granian.server.settings import AS_THE_SERVER, FolderSettings, TermsSettings, WebSocketSettings
 from granian.websocket import SessionTerms
 
 
@@ -62,6 +63,87 @@ def test_every_http1_and_limits_key_reaches_its_bound():
         5000,
         77,
     )
+
+
+WEBSOCKET = {
+    'enabled': True,
+    'engine': 'wsproto',
+    'origins': ['https://shop.example'],
+    'max_message_size': 2000,
+    'max_frame_size': 1000,
+    'queue': 7,
+    'queue_size': 8000,
+    'ping_interval': 9,
+    'ping_timeout': 11,
+    'idle_timeout': 12,
+    'close_timeout': 13,
+    'compression': True,
+    'compression_level': 1,
+    'compression_memory': 2,
+    'compression_window': 10,
+    'compression_takeover': 'client',
+    'compression_min_size': 14,
+}
+
+
+def test_every_websocket_key_reaches_its_bound():
+    assert set(WEBSOCKET) == set(WebSocket.model_fields)
+    found = sections.serving(config(websocket=WEBSOCKET), BOUND).apps[0].websockets
+    deflate = DeflateSettings(1, 2, 10, 10, server_takeover=False, client_takeover=True, message_bytes_min=14)
+    assert found == WebSocketSettings(
+        engine='wsproto',
+        limits=WebSocketLimits(frame_bytes_max=1000, message_bytes_max=2000, deflate=deflate),
+        terms=SessionTerms(
+            queue_messages_max=7,
+            queue_bytes_max=8000,
+            ping_interval_s=9,
+            ping_timeout_s=11,
+            idle_timeout_s=12,
+            close_timeout_s=13,
+        ),
+        origins=('https://shop.example',),
+    )
+
+
+def test_websocket_keys_that_switch_something_off():
+    off = {'compression': False, 'ping_interval': 0, 'idle_timeout': 0}
+    found = sections.serving(config(websocket=off), BOUND).apps[0].websockets
+    assert found.limits.deflate is None
+    assert found.terms.ping_interval_s is found.terms.idle_timeout_s is None
+    assert sections.serving(config(websocket={'enabled': False}), BOUND).apps[0].websockets is None
+
+
+def test_every_key_about_workers_reaches_who_counts():
+    server = {
+        'workers': 3,
+        'respawn_failed_workers': True,
+        'workers_kill_timeout': 4,
+        'respawn_interval': 5,
+        'workers_lifetime': 60,
+        'workers_lifetime_jitter': 6,
+        'workers_max_rss': 7 * 1024**2,
+        'rss_sample_interval': 8,
+        'rss_samples': 9,
+        'workers_stall_timeout': 10,
+        'workers_max_requests': 11,
+        'workers_max_requests_jitter': 12,
+    }
+    made = config(server=server)
+    assert sections.supervisor(made) == SupervisorSettings(
+        workers=3,
+        respawn=True,
+        kill_after_s=4,
+        respawn_interval_s=5,
+        lifetime_s=60,
+        lifetime_jitter_s=6,
+        rss_bytes_max=7 * 1024**2,
+        rss_sample_interval_s=8,
+        rss_samples=9,
+        stall_s=10,
+    )
+    serving = sections.serving(made, BOUND)
+    assert (serving.requests_max, serving.requests_jitter) == (11, 12)
+    assert sections.worker(made, BOUND, 'asyncio', sections.log_settings(made)).alive_every_s == 2.5
 
 
 def test_timeouts_are_seconds_by_phase():

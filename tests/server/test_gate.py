@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 
-from granian.server import connection, deadlines
+import pytest
+
+from granian.server import connection, deadlines, serving
 from tests.helpers.doorman import Doorman
 from tests.helpers.serving import answer, body, one_loop, read_body, start
 
@@ -28,6 +30,21 @@ async def test_requests_over_the_limit_wait_and_are_served_in_order(serve):
             assert (await client.reply()).body == b'/%d' % number
     assert app.order == [f'/{number}' for number in range(8)]
     assert app.busy_max == 2
+
+
+@pytest.mark.parametrize('more', [0, 2])
+async def test_it_is_told_once_when_so_many_and_by_chance_some_more_are_over(serve, monkeypatch, more):
+    monkeypatch.setattr(serving.random, 'randint', lambda least, most: more if (least, most) == (0, 2) else -1)
+    told = []
+    async with serve(answer, requests_max=3, requests_jitter=2) as server:
+        gate = serving._gate(server.settings, server.loop, lambda: told.append(gate._left))
+        gate.busy = 6
+        for _ in range(3 + more - 1):
+            gate.left()
+        assert told == []
+        gate.left()
+        gate.left()
+    assert told == [0]
 
 
 async def test_idle_connections_take_no_place(serve):
