@@ -260,6 +260,21 @@ async def test_whoever_is_silent_is_asked_and_lives_if_it_answers(serve, engine_
     assert seen == [(1000, '')]
 
 
+@one_loop
+async def test_a_message_in_place_of_a_pong_is_a_sign_of_life(serve):
+    seen = []
+    async with serve(keeper(seen), websockets=websockets(ping_interval_s=0.02, ping_timeout_s=0.1)) as server:
+        peer = await open_session(server)
+        await peer.pinged()
+        wheel = server.shared.wheel
+        until_s = wheel.now + 0.3
+        while wheel.now < until_s:
+            count = len(seen)
+            await peer.send('x')
+            await server.until(lambda count=count: len(seen) > count)
+        assert only(server).code is None
+
+
 async def test_whoever_does_not_answer_a_ping_is_cut(serve):
     seen = []
     async with serve(keeper(seen), websockets=websockets(ping_interval_s=0.02, ping_timeout_s=0.05)) as server:
