@@ -43,7 +43,10 @@ def terms(offer: bytes = b'permessage-deflate', **changes: Any) -> DeflateTerms:
 
 
 def xored(payload: bytes, mask: bytes) -> bytes:
-    """By the letter of RFC 6455 5.3."""
+    """By the letter of RFC 6455 5.3; what is large all at once."""
+    if len(payload) > 4096:
+        whole = (mask * (len(payload) // 4 + 1))[: len(payload)]
+        return (int.from_bytes(payload, 'big') ^ int.from_bytes(whole, 'big')).to_bytes(len(payload), 'big')
     return bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
 
 

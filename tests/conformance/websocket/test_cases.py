@@ -13,7 +13,7 @@ from tests.helpers.websocket_engines import BINARY, LIMITS, PONG, TEXT, Session,
 # Above this not every split is tried, but this many around both ends.
 SPLIT_BYTES_MAX = 150
 # Where compression was agreed on, that bit marks what is compressed.
-MARKED = ('3.4 reserved bits 100', '3 after a good one')
+MARKED = ('3 reserved bits 100', '3.4 reserved bits 100 after a good one')
 each_case = pytest.mark.parametrize('case', CASES, ids=str)
 
 

@@ -1,4 +1,4 @@
-"""permessage-deflate over each engine: sections 12 and 13 of the Autobahn test suite, and what it leaves out (RFC 7692)."""
+"""permessage-deflate over each engine (RFC 7692); sections 12 and 13 of the Autobahn test suite are in `test_deflate_sections.py`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.helpers.websocket_engines import (
 
 RSV1 = 4
 SIZES = (0, 15, 16, 64, 256, 1024, 4096, 16384, 32768, 65536, 100_000)
-# The ways of section 13, and more.
+# More ways than section 13 has.
 OFFERS = [
     b'permessage-deflate',
     b'permessage-deflate; client_no_context_takeover',
