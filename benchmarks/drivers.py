@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import h2load, handshakes, heads, procfs, websockets
+from benchmarks import h2load, handshakes, heads, procfs, websocket_sessions
 from benchmarks.peers import BenchmarkError
 
 if TYPE_CHECKING:
@@ -221,12 +221,12 @@ def _slice_connections(server: Server, row: Row, _load: Load) -> Sample:
 
 def _warm_websockets(server: Server, row: Row, load: Load) -> None:
     if load.warmup_s:
-        websockets.drive(server, row, load.warmup_s)
+        websocket_sessions.drive(server, row, load.warmup_s)
 
 
 def _slice_websockets(server: Server, row: Row, _load: Load) -> Sample:
     """CPU time of the server's tree over messages that came back."""
-    result = websockets.drive(server, row, SLICE_S)
+    result = websocket_sessions.drive(server, row, SLICE_S)
     messages = int(result['messages'])
     return Sample(
         pss_mib=procfs.pss_mib(server.pid),
@@ -240,7 +240,7 @@ def _slice_websockets(server: Server, row: Row, _load: Load) -> Sample:
 
 def _slice_idle_sessions(server: Server, row: Row, _load: Load) -> Sample:
     """What all sessions together add to the memory of the tree."""
-    return Sample(pss_mib=websockets.idle_mib(server, row))
+    return Sample(pss_mib=websocket_sessions.idle_mib(server, row))
 
 
 @dataclass(frozen=True, slots=True)
