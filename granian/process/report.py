@@ -38,6 +38,9 @@ class Report(Protocol):
     def serving(self) -> None:
         """It accepts."""
 
+    def leaving(self) -> None:
+        """It accepts no more, and ends once it has finished what has begun."""
+
     def failed(self, failure: StartFailure) -> None: ...
 
     def tired(self, reason: str) -> None:
@@ -89,6 +92,9 @@ class ChannelReport:
 
     def serving(self) -> None:
         self._say(say='serving')
+
+    def leaving(self) -> None:
+        self._say(say='leaving')
 
     def failed(self, failure: StartFailure) -> None:
         self._say(say='failed', failure=asdict(failure))

@@ -24,6 +24,9 @@ class DirectReport:
     def serving(self) -> None:
         logger.info('Started worker-1')
 
+    def leaving(self) -> None:
+        """Nobody takes its place."""
+
     def tired(self, reason: str) -> None:
         logger.warning('worker-1 is to be replaced (%s), which this platform cannot do', reason)
 

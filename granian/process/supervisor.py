@@ -205,6 +205,8 @@ class Supervisor:
                 self.pool.on_ready(child)
             elif said['say'] == 'serving':
                 self.pool.on_serving(child)
+            elif said['say'] == 'leaving':
+                self._on_leaving(child)
             elif said['say'] == 'failed':
                 child.failure = report.StartFailure(**said['failure'])
             elif said['say'] == 'alive':
@@ -213,6 +215,13 @@ class Supervisor:
                 self._health.on_tired(child, said['reason'])
         if child.has_hung_up and child.fileno() != -1:
             self.waiting.let_go(child)
+
+    def _on_leaving(self, child: Child) -> None:
+        if self._stopping or child.phase == 'leaving':
+            return
+        self._await_own_signal()
+        if not self._stopping:
+            self.pool.on_leaving(child)
 
     def _reap(self) -> None:
         ended = self._ended()
@@ -254,7 +263,7 @@ class Supervisor:
                 os.waitpid(found.si_pid, 0)
 
     def _await_own_signal(self) -> None:
-        # A worker ended as if told to: a Ctrl-C goes to the whole group and may reach, and end, a worker before us.
+        # A worker ends as if told to: a Ctrl-C goes to the whole group and may reach, and end, a worker before us.
         if select.select([self._signals], [], [], SAME_REQUEST_S)[0]:
             self._take_signals()
 

@@ -292,6 +292,23 @@ def test_an_idle_connection_is_closed_after_a_grace(project):
         wait_gone(before)
 
 
+def test_a_worker_that_somebody_else_tells_to_end_is_replaced_at_once(project):
+    project.write(server='respawn_failed_workers = true')
+    with (
+        project.serving() as server,
+        contextlib.closing(http.client.HTTPConnection('127.0.0.1', server.port, timeout=20)) as slow,
+    ):
+        slow.request('GET', '/held')
+        server.wait_for('^held$')
+        (before,) = server.worker_pids()
+        os.kill(before, signal.SIGTERM)
+        server.wait_for('Started worker-1', count=2)
+        assert int(get(server.port, '/pid')) != before
+        (project.folder / 'fifo').write_bytes(b'finished')
+        assert slow.getresponse().read() == b'finished'
+        wait_gone([before])
+
+
 HANGING = {
     'import': "import os\nos.write(1, b'hangs\\n')\nopen('fifo').read()\n",
     'start': "import asyncio, os\nasync def app(*_):\n    os.write(1, b'hangs\\n')\n    await asyncio.Event().wait()\n",

@@ -272,6 +272,29 @@ def test_whoever_is_killed_from_outside_is_no_crash_loop_and_not_waited_for(code
     assert len(stage.started) == 12
 
 
+def test_whoever_is_told_to_end_by_somebody_else_is_replaced_before_it_has():
+    stage = Stage()
+    first, second = stage.open()
+    stage.pool.on_leaving(first)
+    assert stage.newest().slot == 0
+    assert first.phase == 'leaving'
+    stage.pool.on_leaving(first)
+    assert len(stage.started) == 3
+    stage.serve(stage.newest())
+    stage.end(first)
+    assert stage.pool.members == {0: stage.newest(), 1: second}
+    assert stage.given_up == []
+
+
+def test_without_respawn_whoever_is_told_to_end_is_not_replaced():
+    stage = Stage(respawn=False)
+    first, _ = stage.open()
+    stage.pool.on_leaving(first)
+    assert len(stage.started) == 2
+    stage.end(first)
+    assert stage.given_up == [None]
+
+
 def test_no_room_for_a_dead_one_s_successor_is_not_the_end():
     stage = Stage()
     first, _ = stage.open()

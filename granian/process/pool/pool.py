@@ -208,6 +208,16 @@ class Pool:
         if len(self.members) == wanted and all(each.phase == 'serving' for each in self.members.values()):
             self._owner.settled()
 
+    def on_leaving(self, child: Child) -> None:
+        """It was told to end, and not by us: its sockets are nobody's until another takes its place."""
+        if not self.holds(child) or not child.generation.plan.supervisor.respawn:
+            return
+        logger.warning('%s was told to end by somebody else, replacing it', child.name)
+        del self.members[child.slot]
+        child.phase = 'leaving'
+        self._await_end(child)
+        self._fill(child.slot, respawned=True)
+
     def on_end(self, child: Child, code: int) -> None:
         """The process is gone."""
         for timer in (child.kill_timer, child.due_timer):

@@ -134,6 +134,7 @@ class Worker:
             descriptors.start()
             self._beat(asyncio.get_running_loop())
             await orders.stopped.wait()
+            self._report.leaving()
             await serving.stop(orders.leave)
             descriptors.stop()
         else:
