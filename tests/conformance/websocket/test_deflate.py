@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 import zlib
 
 import pytest
@@ -172,6 +173,19 @@ def bomb(size):
 def test_a_message_may_inflate_to_its_limit(engine):
     session = Session(engine, LIMITS, terms()).feed(marked(BINARY, bomb(100_000)), fragments(BINARY, bomb(100_000), 7))
     assert [len(data) for data in session.messages] == [100_000] * 2
+
+
+def test_a_bomb_takes_no_more_memory_than_the_limit(engine):
+    raw = fragments(BINARY, bomb(32 << 20), 3)
+    session = Session(engine, limits(frame_bytes_max=1 << 20), terms())
+    tracemalloc.start()
+    try:
+        session.feed(raw)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert session.close_code == 1009
+    assert peak < 4 << 20
 
 
 @pytest.mark.parametrize('count', [1, 7])
