@@ -120,10 +120,15 @@ class H2Core:
             self._h2.reset_stream(number, code)
             self._collect()
 
-    def _lose(self, number: int, reason: str, status: int = 0) -> None:
-        """The stream is over, and its exchange learns of it."""
-        stream = self._streams.pop(number, None)
+    def _break(self, number: int, code: ErrorCodes, reason: str, status: int = 0) -> None:
+        """We reset the stream."""
         sent = self._sending.is_done(number)
+        self._reset(number, code)
+        self._lose(number, reason, status, sent=sent)
+
+    def _lose(self, number: int, reason: str, status: int = 0, *, sent: bool) -> None:
+        """The stream is over, and its exchange learns of it. `sent`: nothing of a response waited."""
+        stream = self._streams.pop(number, None)
         self._sending.forget(number)
         if stream is None:
             return

@@ -72,7 +72,7 @@ class H2Receiver(H2Core):
         elif isinstance(event, TrailersReceived):
             self._take_trailers(event.stream_id, event.headers)
         elif isinstance(event, StreamReset):
-            self._lose(event.stream_id, 'client reset the stream')
+            self._lose(event.stream_id, 'client reset the stream', sent=self._sending.is_done(event.stream_id))
         elif isinstance(event, WindowUpdated):
             self._sending.widened(event.stream_id)
         elif isinstance(event, RemoteSettingsChanged):
@@ -143,8 +143,7 @@ class H2Receiver(H2Core):
             trailers = rules.request_trailers(fields, self.limits)
         except Refusal as refusal:
             if refusal.status == 400:
-                self._reset(number, ErrorCodes.PROTOCOL_ERROR)
-                self._lose(number, refusal.reason)
+                self._break(number, ErrorCodes.PROTOCOL_ERROR, refusal.reason)
             else:
                 self._spoil(number, stream, refusal)
             return
@@ -184,8 +183,7 @@ class H2Receiver(H2Core):
         length, bound = stream.head.content_length, self.limits.body_bytes_max
         if length != CHUNKED and (stream.received > length or (stream.whole and stream.received != length)):
             # RFC 9113 8.1.1
-            self._reset(number, ErrorCodes.PROTOCOL_ERROR)
-            self._lose(number, 'body of another length than declared')
+            self._break(number, ErrorCodes.PROTOCOL_ERROR, 'body of another length than declared')
             return True
         if bound is not None and stream.owed is not NOTHING and stream.received > bound and not stream.upgraded:
             self._spoil(number, stream, Refusal(413, 'body too large'))
@@ -198,8 +196,7 @@ class H2Receiver(H2Core):
         if stream.owed is ALL:
             status = refusal.status
             self._answer(number, stream, refusal)
-        self._reset(number, ErrorCodes.NO_ERROR if status else ErrorCodes.INTERNAL_ERROR)
-        self._lose(number, refusal.reason, status)
+        self._break(number, ErrorCodes.NO_ERROR if status else ErrorCodes.CANCEL, refusal.reason, status)
 
     def _answer(self, number: int, stream: H2Stream, refusal: Refusal) -> None:
         response, body = rules.refusal_answer(refusal)
@@ -214,6 +211,8 @@ class H2Receiver(H2Core):
     def took(self, stream: int, count: int) -> None:
         known = self._streams.get(stream)
         if known is not None:
+            # What was not taken when the response was whole is counted already.
+            count = min(count, known.unread)
             known.unread -= count
             self._acknowledge(stream, count)
             if self.limits.adaptive_window and not known.unread and not known.whole:

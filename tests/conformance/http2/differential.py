@@ -7,6 +7,7 @@ comparison of that conversation ends there.
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from granian.protocol.responses import response_head
@@ -50,6 +51,10 @@ if TYPE_CHECKING:
     from tests.helpers.http2 import Response, Seen
 
 LIMITS = limits(body_bytes_max=3000, discard_bytes_max=2000, streams_max=8, fields_max=12, head_bytes_max=2048)
+# The application goes on between the reads; in one of them it does not take bodies at once.
+BETWEEN = ('late', 'untaken')
+# A body may be larger than its window, which is opened as the application takes it.
+TIGHT = replace(LIMITS, stream_window_bytes=1500, body_bytes_max=6000)
 HEADS = [
     GET, POST, CONNECT, [(b':method', b'HEAD'), *GET[1:]],
     [*GET, (b'x-a', b'1'), (b'x-b', b'')], [*GET, (b'cookie', b'a=1'), (b'x', b'y'), (b'cookie', b'b=2')],
@@ -149,14 +154,30 @@ class Generator:
         start = [window(0, 1 << 24)] if self.random.random() < 0.8 else []
         return start + [self.piece() for _ in range(self.random.randrange(1, 40))]
 
+    def reads(self, mode: str) -> list[list[bytes]]:
+        """The pieces as they come out of the socket: mostly one by one.
+
+        Where the application answers within a read, what follows in it may come before the answer went out, or not.
+        """
+        pieces, reads = self.pieces(), []
+        while pieces:
+            count = self.random.choice([1, 1, 1, 1, 2, 5]) if mode in BETWEEN else 1
+            reads.append(pieces[:count])
+            pieces = pieces[count:]
+        return reads
+
 
 class Application(Talk):
     """Replies in one of several ways, the same for each engine."""
 
-    def __init__(self, engine: Any, mode: str) -> None:
+    def __init__(self, engine: Any, mode: str, seed: int = 0) -> None:
         self.mode = mode
-        super().__init__(engine, LIMITS, reply=no_reply)
-        self.reply = self.answer  # type: ignore[assignment]
+        self.seed = seed
+        self.steps = 0
+        # Those whose response has begun, for `late`.
+        self.begun: set[int] = set()
+        super().__init__(engine, TIGHT if mode == 'untaken' else LIMITS, reply=no_reply, takes=mode != 'untaken')
+        self.reply = no_reply if mode in BETWEEN else self.answer  # type: ignore[assignment]
 
     def on_request(self, stream: int, head: Any, body: bytes, *, ended: bool) -> None:
         super().on_request(stream, head, body, ended=ended)
@@ -169,8 +190,12 @@ class Application(Talk):
         if not self.requests[stream].replied:
             super().on_body(stream, data)
 
+    def on_body_end(self, stream: int, trailers: Any) -> None:
+        if not self.requests[stream].replied:
+            super().on_body_end(stream, trailers)
+
     def is_open(self, stream: int) -> bool:
-        return False
+        return stream in self.begun
 
     def answer(self, talk: Talk, seen: Seen) -> None:
         body = b'<%b>' % seen.body
@@ -183,8 +208,47 @@ class Application(Talk):
         self.engine.write(seen.stream, body)
         self.engine.finish(seen.stream, [(b'x-sum', b'1')])
 
+    def step(self) -> None:
+        """What the application does between two reads."""
+        self.steps += 1
+        if self.mode not in BETWEEN:
+            return
+        for stream, seen in list(self.requests.items()):
+            choice = random.Random(f'{self.seed} {self.steps} {stream}')
+            if seen.gone is None and not seen.replied and not self.engine.closing:
+                self.go_on(seen, choice)
+            if seen.gone is None and seen.untaken and choice.random() < 0.3:
+                self.take(stream)
+        self.settle()
 
-MODES = ('whole', 'early', 'pieces')
+    def go_on(self, seen: Seen, choice: random.Random) -> None:
+        engine, stream, kind = self.engine, seen.stream, choice.random()
+        piece = b'%d' % stream * choice.choice([0, 1, 50, 5000, 40000])
+        if kind < 0.5:
+            return
+        if kind < 0.53:
+            seen.replied = True
+            engine.abort(stream)
+        elif stream in self.begun:
+            self.continue_response(seen, piece, kind)
+        elif kind < 0.6:
+            engine.inform(stream, 103, [(b'link', b'<a>')])
+        elif kind < 0.75:
+            seen.replied = True
+            engine.respond(stream, response_head(200, []), piece)
+        else:
+            self.begun.add(stream)
+            engine.start(stream, response_head(200, []))
+
+    def continue_response(self, seen: Seen, piece: bytes, kind: float) -> None:
+        if kind < 0.8:
+            self.engine.write(seen.stream, piece)
+        else:
+            seen.replied = True
+            self.engine.finish(seen.stream, [(b'x-sum', b'1')] if kind < 0.9 else [])
+
+
+MODES = ('whole', 'early', 'pieces', *BETWEEN)
 
 
 def streams(talk: Talk) -> dict[int, Any]:
@@ -218,14 +282,12 @@ def _response(response: Response, *, answered: bool) -> tuple[Any, ...]:
     return response.status, response.whole, response.body if response.whole else b'', response.trailers, code
 
 
-def explained(fast: Talk, other: Talk, piece: bytes) -> bool:
+def explained(fast: Talk, other: Talk, read: list[bytes]) -> bool:
     """Whether the two differ now in a way that is explained: see http2-decisions.md."""
     if other.engine.closing:
         # An error of a stream, which h2 takes for one of the connection, whatever became of that.
-        return (
-            piece[3] == WINDOW_UPDATE
-            or any(response.code for response in fast.responses.values())
-            or padding_alone(piece)
+        return any(piece[3] == WINDOW_UPDATE or padding_alone(piece) for piece in read) or any(
+            response.code for response in fast.responses.values()
         )
     # A frame on a stream that has ended, which h2 answers by a reset, or takes for one that crossed it.
     return fast.goaway == STREAM_CLOSED
@@ -246,27 +308,28 @@ def disagreement(seed: int) -> str | None:
     """What the engines disagree about, or None."""
     generator = Generator(seed)
     mode = generator.random.choice(MODES)
-    talks = {name: Application(engine, mode) for name, engine in HTTP2_ENGINES.items()}
+    talks = {name: Application(engine, mode, seed) for name, engine in HTTP2_ENGINES.items()}
     fast = talks['fast']
-    for number, piece in enumerate(generator.pieces()):
+    for number, read in enumerate(generator.reads(mode)):
         for talk in talks.values():
-            talk.feed(piece)
+            talk.feed(b''.join(read))
+            talk.step()
         for name, talk in talks.items():
-            difference = _difference(fast, talk, piece)
+            difference = _difference(fast, talk, read)
             if difference:
-                return f'piece {number} {piece[:60]!r} ({mode})\n  fast, then {name}: {difference}'
+                return f'read {number} {[piece[:60] for piece in read]} ({mode})\n  fast, then {name}: {difference}'
             if talk is not fast and (talk.engine.closing or fast.engine.closing or turned_away(fast, talk)):
                 return None
     return None
 
 
-def _difference(fast: Talk, other: Talk, piece: bytes) -> str | None:
+def _difference(fast: Talk, other: Talk, read: list[bytes]) -> str | None:
     # An answer of its own that waits for a window is one more stream to fast.
     waits = fast.refusals or any(seen.answered for seen in fast.requests.values())
     if fast.engine.closing != other.engine.closing and not (waits and other.goaway is None):
         return (
             None
-            if explained(fast, other, piece)
+            if explained(fast, other, read)
             else f'closing {fast.engine.closing} {fast.goaway}, {other.engine.closing} {other.goaway}'
         )
     if fast.engine.closing:

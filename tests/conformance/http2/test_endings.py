@@ -17,6 +17,7 @@ from tests.helpers.http2 import (
     HEADERS,
     NO_ERROR,
     POST,
+    PROTOCOL_ERROR,
     REFUSED_STREAM,
     RST_STREAM,
     START,
@@ -24,6 +25,8 @@ from tests.helpers.http2 import (
     data,
     frame,
     no_reply,
+    reset,
+    settings,
     window,
 )
 
@@ -54,6 +57,32 @@ def test_the_client_leaves(engine):
     assert talk.engine.streams_open == 0
     with pytest.raises(FlowError):
         talk.engine.respond(3, response_head(200, []), b'late')
+
+
+@pytest.mark.parametrize('length', [b'5', b'0'])
+@pytest.mark.parametrize('spoil', ['trailers', 'body'])
+def test_a_request_that_is_spoilt_while_its_response_waits_is_over(engine, length, spoil):
+    # Found by the fuzzer: h2 counted its stream as open for ever, so that a drained connection never closed.
+    talk = asked(engine)
+    talk.feed(settings((4, 0)), talk.headers(1, [*POST, (b'content-length', length)], end=False))
+    answer(talk, 1)
+    talk.feed(talk.headers(1, [(b':path', b'/')]) if spoil == 'trailers' else data(1, b'x' * 6))
+    assert talk.responses[1].code == PROTOCOL_ERROR
+    assert talk.engine.streams_open == 0
+    talk.engine.drain()
+    assert talk.engine.closing
+
+
+def test_a_body_that_is_taken_after_its_response(engine):
+    # Found by the fuzzer: h2 counted it twice, and failed when the client reset the stream.
+    talk = Talk(engine, reply=no_reply, takes=False)
+    talk.feed(talk.headers(1, POST, end=False) + data(1, b'abc'))
+    answer(talk, 1)
+    talk.take(1)
+    talk.feed(reset(1), talk.headers(3))
+    answer(talk, 3)
+    assert [response.body for response in talk.responses.values()] == [b'ok', b'ok']
+    assert talk.engine.streams_open == 0
 
 
 def test_the_client_leaves_an_idle_connection(engine):
