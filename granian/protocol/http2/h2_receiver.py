@@ -16,18 +16,30 @@ from h2.events import (
     WindowUpdated,
 )
 from h2.exceptions import ProtocolError
+from h2.stream import StreamClosedBy
 from hpack import HPACKError
 
 from granian.protocol.contract import CHUNKED, Refusal
 from granian.protocol.http2 import h2_setup, rules
 from granian.protocol.http2.floods import FRAME_COST
-from granian.protocol.http2.frames import ConnectionFault
+from granian.protocol.http2.frames import (
+    DATA,
+    HEADERS,
+    STREAM_LARGEST,
+    WINDOW_BYTES_LARGEST,
+    WINDOW_UPDATE,
+    ConnectionFault,
+)
 from granian.protocol.http2.h2_core import H2Core, H2Stream
 from granian.protocol.http2.inlet import ADAPTIVE_BYTES_MAX
 from granian.protocol.http2.streams import ALL, NOTHING
 
 if TYPE_CHECKING:
     from granian.protocol.contract import Fields, RequestHead
+
+_FORESEEN = frozenset({DATA, HEADERS, WINDOW_UPDATE})
+_ENDED = frozenset({StreamClosedBy.SEND_END_STREAM, StreamClosedBy.RECV_END_STREAM})
+WINDOW_UPDATE_BYTES = 13
 
 
 class H2Receiver(H2Core):
@@ -52,6 +64,8 @@ class H2Receiver(H2Core):
             self._draining = True
             self.closing = not self.streams_open
             return
+        if self._is_foreseen(frame[3], frame):
+            return
         try:
             events = self._h2.receive_data(frame)
         except ProtocolError as error:
@@ -63,6 +77,30 @@ class H2Receiver(H2Core):
         self._collect()
         for event in events:
             self._take_event(event)
+
+    def _is_foreseen(self, kind: int, frame: bytes) -> bool:
+        """Whether a frame was dealt with here: h2 would answer it otherwise. Raises ConnectionFault."""
+        if kind not in _FORESEEN:
+            return False
+        number = int.from_bytes(frame[5:9], 'big') & STREAM_LARGEST
+        if kind != WINDOW_UPDATE:
+            if self._h2._stream_closed_by(number) in _ENDED:
+                # RFC 9113 5.1
+                raise ConnectionFault(ErrorCodes.STREAM_CLOSED, 'a frame on a stream that is closed')
+            return False
+        stream = self._h2.streams.get(number)
+        if stream is None or stream.closed or len(frame) != WINDOW_UPDATE_BYTES:
+            return False
+        count = int.from_bytes(frame[9:], 'big') & STREAM_LARGEST
+        if not count:
+            # RFC 9113 6.9
+            self._break(number, ErrorCodes.PROTOCOL_ERROR, 'WINDOW_UPDATE of nothing')
+        elif stream.outbound_flow_control_window + count > WINDOW_BYTES_LARGEST:
+            # RFC 9113 6.9.1
+            self._break(number, ErrorCodes.FLOW_CONTROL_ERROR, 'window of the stream too large')
+        else:
+            return False
+        return True
 
     def _take_event(self, event: Event) -> None:
         if isinstance(event, RequestReceived):

@@ -58,6 +58,8 @@ def bound_table(connection: H2Connection) -> None:
     encoder = connection.encoder
     encoder.header_table_size = min(encoder.header_table_size, TABLE_BYTES_DEFAULT)
     encoder.table_size_changes = [min(size, TABLE_BYTES_DEFAULT) for size in encoder.table_size_changes]
+    # A size that is set again makes hpack forget that the client has not been told of it yet.
+    encoder.header_table.resized = bool(encoder.table_size_changes)
 
 
 def with_secrets(fields: Fields) -> Fields:

@@ -311,10 +311,13 @@ class Http2Receiver(Http2Core):
             if not self._outlet.grow(count):
                 raise ConnectionFault(FLOW_CONTROL_ERROR, 'window of the connection too large')
             return
-        if not admits(self._ledger.state(stream), WINDOW_UPDATE, stream):
-            return
-        if not count:
+        state = self._ledger.state(stream)
+        taken = admits(state, WINDOW_UPDATE, stream)
+        if not count and state is not RESET:
+            # RFC 9113 6.9: also where the response was whole before it came.
             raise StreamFault(stream, PROTOCOL_ERROR, 'WINDOW_UPDATE of nothing')
+        if not taken:
+            return
         found = self._ledger.streams.get(stream) or self._promoted(stream)
         if found is not None and not self._outlet.grow_stream(found, count):
             raise StreamFault(stream, FLOW_CONTROL_ERROR, 'window of the stream too large')

@@ -293,6 +293,11 @@ def explained(fast: Talk, other: Talk, read: list[bytes]) -> bool:
     return fast.goaway == STREAM_CLOSED
 
 
+def late_window(piece: bytes) -> bool:
+    """WINDOW_UPDATE of nothing on a stream, which h2 takes for an error of the connection where that is over."""
+    return piece[3] == WINDOW_UPDATE and not int.from_bytes(piece[9:13], 'big') & 0x7FFFFFFF
+
+
 def padding_alone(piece: bytes) -> bool:
     """HEADERS of an empty block and padding, which h2 refuses."""
     return piece[3] == HEADERS and bool(piece[4] & PADDED) and len(piece) == 10 + piece[9]

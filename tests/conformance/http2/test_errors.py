@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conformance.http2.tables.errors import BEFORE_THE_START, ERRORS
+from granian.protocol.responses import response_head
+from tests.conformance.http2.tables.errors import BEFORE_THE_START, ERRORS, LARGEST
 from tests.conformance.http2.tables.heads import MALFORMED
 from tests.helpers.http2 import (
     COMPRESSION_ERROR,
+    FLOW_CONTROL_ERROR,
     GOAWAY,
     PING,
     PROTOCOL_ERROR,
@@ -16,13 +18,14 @@ from tests.helpers.http2 import (
     echo,
     frame,
     no_reply,
+    window,
 )
 
 # Above this not every split is tried, but this many around both ends.
 SPLIT_BYTES_MAX = 150
 PROBE = frame(PING, 0, 0, b'are you?')
 
-# Where h2 resets the stream, and so may anybody (RFC 9113 5.1: an endpoint MAY end the connection).
+# In one read with the request: its response has not gone out yet, and the stream is half-closed.
 H2_RESETS = {'DATA on a stream that is closed (5.1)': 1, 'HEADERS on a stream that is closed (5.1)': 1}
 # What h2 takes for a frame that crossed the end of its stream.
 H2_IGNORES = {'WINDOW_UPDATE after RST_STREAM (5.1)'}
@@ -68,6 +71,23 @@ def test_error(engine_name, engine, name):
     talk = conversation(engine, case)
     talk.feed(case.send(talk))
     check(engine_name, talk, case)
+
+
+@pytest.mark.parametrize(
+    ('raw', 'code'),
+    [(window(1, 0), PROTOCOL_ERROR), (window(1, LARGEST) + window(1, LARGEST), FLOW_CONTROL_ERROR)],
+    ids=['nothing', 'too much'],
+)
+def test_a_window_is_checked_though_the_response_is_whole(engine, raw, code):
+    # RFC 9113 6.9, 6.9.1; the client has not ended its side.
+    talk = Talk(engine, reply=no_reply)
+    talk.feed(talk.headers(1, end=False))
+    talk.engine.respond(1, response_head(200, []), b'early')
+    talk.settle()
+    talk.feed(raw, PROBE)
+    assert (talk.responses[1].whole, talk.responses[1].code) == (True, code)
+    assert talk.sent(PING)
+    assert talk.engine.streams_open == 0
 
 
 @cases(BEFORE_THE_START)

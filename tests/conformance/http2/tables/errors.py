@@ -121,6 +121,9 @@ BEFORE_THE_START: dict[str, Case] = {
 }
 FRAMES: dict[str, Case] = {
     'DATA larger than SETTINGS_MAX_FRAME_SIZE (4.2)': Case(opened(data(1, b'a' * 16385)), 0, FRAME_SIZE_ERROR),
+    'DATA larger than SETTINGS_MAX_FRAME_SIZE that ends its stream (4.2)': Case(
+        opened(data(1, b'a' * 16385, end=True)), 0, FRAME_SIZE_ERROR
+    ),
     'HEADERS larger than SETTINGS_MAX_FRAME_SIZE (4.2)': Case(
         fixed(frame(HEADERS, 5, 1, b'\x82' * 16385)), 0, FRAME_SIZE_ERROR
     ),
