@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,24 +16,13 @@ from tests.helpers.server import running_server
 APPS = Path(__file__).parent / 'apps'
 
 
-class Site:
-    def __init__(self, ports, tls):
-        self.ports = ports
-        self.tls = tls
-
-    def connect(self, over):
-        return Wire(self.ports[0]) if over == 'clear' else Wire(self.ports[1], self.tls)
+# They mostly wait for the server.
+AT_ONCE = 8
 
 
-@pytest.fixture(scope='module', params=['fast', 'h2'])
-def engine(request):
-    return request.param
-
-
-@pytest.fixture(scope='module', params=['quick', 'thorough'])
-def site(request, engine, tmp_path_factory):
-    """`quick` answers before the rest of a request comes, `thorough` after it."""
-    folder = tmp_path_factory.mktemp('site')
+@contextmanager
+def site(folder, engine, pace):
+    """Ports in clear and over TLS. `quick` answers before the rest of a request comes, `thorough` after it."""
     authority = Authority('root')
     certificate, key = authority.issue('localhost').write(folder, 'site')
     (folder / 'granian.toml').write_text(f"""
@@ -43,7 +34,7 @@ bind = "127.0.0.1:0"
 certificate = "{certificate}"
 key = "{key}"
 [[apps]]
-target = "{APPS / 'paces.py'}:{request.param}"
+target = "{APPS / 'paces.py'}:{pace}"
 interface = "asgi"
 lifespan = "off"
 [http2]
@@ -53,14 +44,24 @@ engine = "{engine}"
     tls.set_alpn_protocols(['h2'])
     with running_server('serve', '-c', str(folder / 'granian.toml')) as server:
         ports = [int(server.wait_for(r'Listening at: \w+://.*:(\d+)$', count=n).group(1)) for n in (1, 2)]
-        yield Site(ports, tls)
+        yield {'clear': (ports[0], None), 'tls': (ports[1], tls)}
+
+
+def fault(run, port, tls):
+    wire = Wire(port, tls)
+    try:
+        run(wire)
+    except AssertionError as error:
+        return str(error)
+    finally:
+        wire.close()
+    return None
 
 
 @pytest.mark.parametrize('over', ['clear', 'tls'])
-@pytest.mark.parametrize('run', CASES.values(), ids=CASES)
-def test_it_answers_as_it_should(site, over, run):
-    wire = site.connect(over)
-    try:
-        run(wire)
-    finally:
-        wire.close()
+@pytest.mark.parametrize('pace', ['quick', 'thorough'])
+@pytest.mark.parametrize('engine', ['fast', 'h2'])
+def test_every_case_is_answered_as_it_should_be(tmp_path, engine, pace, over):
+    with site(tmp_path, engine, pace) as places, ThreadPoolExecutor(AT_ONCE) as pool:
+        faults = pool.map(lambda run: fault(run, *places[over]), CASES.values())
+        assert {name: found for name, found in zip(CASES, faults, strict=True) if found} == {}
