@@ -187,6 +187,10 @@ class MultiplexedEngine(Engine, Protocol):
         """Whether body bytes wait of which flow control lets none go."""
 
     @property
+    def waiting(self) -> int:
+        """Body bytes that wait, of all streams together."""
+
+    @property
     def full(self) -> bool:
         """Whether so much of so many bodies waits that no further request should be begun: a body may be any size."""
 
@@ -198,7 +202,7 @@ class MultiplexedEngine(Engine, Protocol):
         """Put out about `count` bytes of bodies, the streams by turns; whether some wait still."""
 
     def is_blocked(self, stream: int) -> bool:
-        """Whether as much of the stream's body waits as may. `on_room` follows."""
+        """Whether as much of the stream's body waits as may: on a `full` connection, any at all. `on_room` follows."""
 
     def ping(self) -> None:
         """Ask for a sign of life."""

@@ -79,6 +79,7 @@ class Connection(Wire):
 
     def resume_writing(self) -> None:
         self.blocked = False
+        self.service.unsent.weigh(self)
         if self._lingering:
             self._arm(LINGER_S)
         elif self._transport.is_closing():

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
-import sys
 from time import perf_counter
 from typing import TYPE_CHECKING, cast
 
@@ -13,7 +11,7 @@ from granian.protocol.contract import Refusal
 from granian.protocol.limits import HTTP2_WAITING_BODIES_MAX
 from granian.server.deadlines import NEVER
 from granian.server.http2_lanes import Lane, Pinger
-from granian.server.passage import unsent_bytes
+from granian.server.passage import hold_little, unsent_bytes
 from granian.server.wire import LINGER_S, Wire
 
 if TYPE_CHECKING:
@@ -29,16 +27,13 @@ logger = logging.getLogger('_granian')
 TURN_BYTES = 128 * 1024
 # What may wait in the transport before nothing more is read: heads and answers to PING come from what is read.
 UNSENT_BYTES_MAX = 512 * 1024
-# tcp(7): the kernel holds no more than this of what it has not sent, so that a small response overtakes a large one.
-NOT_SENT_BYTES_MAX = 128 * 1024
-_TCP_NOTSENT_LOWAT = 25 if sys.platform == 'linux' else None
 
 
 class Http2Connection(Wire):
     """Moves bytes between a transport and an engine, exchanges to the application, and time to all of them."""
 
     __slots__ = (
-        '_clogged', '_drained', '_exchanges', '_flushed', '_idle', '_in_head', '_in_line', '_inside', '_leaving', '_pinger',
+        '_clogged', '_drained', '_exchanges', '_flushed', '_held', '_idle', '_in_head', '_in_line', '_inside', '_leaving', '_pinger',
         '_scheduled', '_timed', '_waiting', 'heard',
     )  # fmt: skip
     engine: MultiplexedEngine
@@ -56,6 +51,8 @@ class Http2Connection(Wire):
         self._flushed: list[Lane] = []
         # Lanes that the wheel knows.
         self._timed: set[Lane] = set()
+        # Bytes of bodies that the worker knows to wait here.
+        self._held = 0
         self._inside = self._scheduled = self._clogged = False
         # There is no request, and the time for one runs.
         self._idle = self._in_head = False
@@ -70,7 +67,7 @@ class Http2Connection(Wire):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._meet(transport)
         self._in_head = True
-        _hold_little(transport)
+        hold_little(transport)
         if self._pinger is not None:
             self._pinger.start()
         if self.service.draining:
@@ -111,6 +108,7 @@ class Http2Connection(Wire):
 
     def resume_writing(self) -> None:
         self.blocked = False
+        self.service.unsent.weigh(self)
         if self._lingering:
             self._arm(LINGER_S)
         elif self._transport.is_closing():
@@ -151,6 +149,7 @@ class Http2Connection(Wire):
             self._waiting
             or gate.busy >= gate.limit
             or (engine.streams_open >= HTTP2_WAITING_BODIES_MAX and engine.full)
+            or (service.unsent.tight and self._crowded)
         ):
             self._waiting[stream] = exchange
             self._line_up()
@@ -160,14 +159,14 @@ class Http2Connection(Wire):
 
     def _line_up(self) -> None:
         """Who waits for room on the connection is in nobody's way at the gate: `_settle` begins it, or has it line up then."""
-        if self._waiting and not (self._in_line or self.engine.full):
+        if self._waiting and not (self._in_line or self._crowded):
             self._in_line = True
             self.service.gate.wait(self._begin_waiting)
 
     def _begin_waiting(self) -> None:
         """There is room for one; connections where more wait take turns."""
         self._in_line = False
-        if not self._waiting or self.engine.full:
+        if not self._waiting or self._crowded:
             return
         exchange = self._waiting.pop(next(iter(self._waiting)))
         self._line_up()
@@ -177,10 +176,27 @@ class Http2Connection(Wire):
         """Begin what waited for room on the connection, as far as there is some again."""
         gate = self.service.gate
         self._inside = True
-        while self._waiting and gate.busy < gate.limit and not self.engine.full:
+        while self._waiting and gate.busy < gate.limit and not self._crowded:
             self._begin(self._waiting.pop(next(iter(self._waiting))))
         self._inside = False
         self._line_up()
+
+    @property
+    def _crowded(self) -> bool:
+        """Whether nothing more should be begun here for now: too much waits, on this connection or in the worker."""
+        unsent = self.service.unsent
+        if self.engine.full or not unsent.tight:
+            return self.engine.full
+        begun = sum(not exchange.started for exchange in self._exchanges.values()) - len(self._waiting)
+        return unsent.holds_back(self, begun)
+
+    @property
+    def held_bytes(self) -> int:
+        return self.engine.waiting + super().held_bytes
+
+    @property
+    def taken_bytes(self) -> int:
+        return self.engine.progress - super().held_bytes
 
     def _begin(self, exchange: Exchange) -> None:
         self.service.gate.busy += 1
@@ -296,6 +312,9 @@ class Http2Connection(Wire):
             self._watch_flushed()
         else:
             self._flushed.clear()
+        if (waits or self._held) and engine.waiting != self._held:
+            self._held = engine.waiting
+            self.service.unsent.weigh(self)
         if engine.closing:
             self._lose_all()
             engine.output.clear()
@@ -379,16 +398,11 @@ class Http2Connection(Wire):
         self.engine.farewell()
         if not self.blocked:
             self._arm(self.service.drain_idle_s)
-        self._settle()
+        # Not at once: what waited may be begun, and a task may have got us here.
+        self.settle_soon()
 
     def _stop_serving(self) -> None:
         """What has begun is finished; nothing else is."""
         if not self._drained:
             self._leaving = self._drained = True
             self.engine.drain()
-
-
-def _hold_little(transport: asyncio.BaseTransport) -> None:
-    sock = transport.get_extra_info('socket')
-    if sock is not None and _TCP_NOTSENT_LOWAT is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
-        sock.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, NOT_SENT_BYTES_MAX)

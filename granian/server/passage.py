@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import socket
 import struct
 import sys
 from typing import TYPE_CHECKING
@@ -20,6 +21,9 @@ AVAILABLE = sys.platform == 'linux'
 # Files that cannot be mapped: those of some network and user-space file systems.
 UNMAPPED_ERRNOS = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 COPY_BYTES = 256 * 1024
+# tcp(7): the kernel holds no more than this of what it has not sent, so that a small response overtakes a large one.
+NOT_SENT_BYTES_MAX = 128 * 1024
+_TCP_NOTSENT_LOWAT = 25 if sys.platform == 'linux' else None
 
 if sys.platform == 'linux':
     import fcntl
@@ -58,6 +62,13 @@ else:
     def unsent_bytes(transport: asyncio.WriteTransport) -> int:
         """What the transport holds."""
         return transport.get_write_buffer_size()
+
+
+def hold_little(transport: asyncio.BaseTransport) -> None:
+    """Have the kernel hold little of what it has not sent."""
+    sock = transport.get_extra_info('socket')
+    if sock is not None and _TCP_NOTSENT_LOWAT is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, NOT_SENT_BYTES_MAX)
 
 
 class Passage:

@@ -11,6 +11,7 @@ from granian.exchange import ConnectionInfo
 from granian.server.connection import Connection
 from granian.server.deadlines import DeadlineWheel
 from granian.server.sniffing import Sniffer
+from granian.server.unsent import Unsent
 
 if TYPE_CHECKING:
     import asyncio
@@ -72,6 +73,7 @@ class Shared:
         gate: Gate,
         access_log: AccessLog | None,
         defaults: ResponseDefaults,
+        unsent_bytes_max: int,
     ) -> None:
         self.loop = loop
         self.timeouts = timeouts
@@ -81,6 +83,7 @@ class Shared:
         self.context = copy_context()
         self.defaults = defaults
         self.wheel = DeadlineWheel(loop, self.defaults)
+        self.unsent = Unsent(unsent_bytes_max, self.wheel, timeouts.write_s)
         self.connections: set[Open] = set()
         # Applications at work beyond their first step; some go on after their response.
         self.tasks: set[asyncio.Task[None]] = set()
@@ -110,7 +113,7 @@ class Service:
 
     __slots__ = (
         'access_log', 'address', 'connection_closed', 'connections', 'context', 'defaults', 'drain_idle_s', 'draining', 'engine',
-        'engine2', 'gate', 'handle', 'http', 'http2', 'http2_connection', 'join_bytes_max', 'keep', 'limits', 'loop', 'pipeline_flush', 'scheme', 'timeouts', 'wheel',
+        'engine2', 'gate', 'handle', 'http', 'http2', 'http2_connection', 'join_bytes_max', 'keep', 'limits', 'loop', 'pipeline_flush', 'scheme', 'timeouts', 'unsent', 'wheel',
     )  # fmt: skip
 
     def __init__(
@@ -143,6 +146,7 @@ class Service:
         self.access_log = shared.access_log
         self.defaults = shared.defaults
         self.wheel = shared.wheel
+        self.unsent = shared.unsent
         self.connections = shared.connections
         self.context = shared.context
         self.keep = shared.keep

@@ -80,7 +80,8 @@ class Serving:
         self._loop = loop
         log = access_log.build(settings.access_log.format) if settings.access_log else None
         defaults = ResponseDefaults(settings.server_header)
-        self.shared = Shared(loop, settings.timeouts, _gate(settings, loop, tired), log, defaults)
+        gate = _gate(settings, loop, tired)
+        self.shared = Shared(loop, settings.timeouts, gate, log, defaults, settings.unsent_bytes_max)
         self.shared.wheel.tells_date = settings.date_header
         self.sessions = Sessions(self.shared)
         self.adapters = [

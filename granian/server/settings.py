@@ -192,6 +192,8 @@ class ServingSettings:
     # After so many, and up to `requests_jitter` more by chance, the worker is to be replaced.
     requests_max: int | None = None
     requests_jitter: int = 0
+    # Bytes of responses that wait for clients, all connections together. Over it those that take little are cut.
+    unsent_bytes_max: int = 256 * 1024 * 1024
     # Fields of responses whose application gives none; b'': no Server.
     server_header: bytes = b'granian'
     date_header: bool = True

@@ -51,6 +51,17 @@ class Wire(asyncio.Protocol):
         self.blocked = True
         self._unsent = unsent_bytes(self._transport)
         self._arm(self._write_s())
+        self.service.unsent.weigh(self)
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of responses that wait for the client. Those of a transport that is not blocked are few."""
+        return self._transport.get_write_buffer_size() if self.blocked else 0
+
+    @property
+    def taken_bytes(self) -> int:
+        """Grows as the client takes some."""
+        return -self.held_bytes
 
     def drain(self) -> None:
         """Finish what has begun, refuse what is new."""
@@ -68,6 +79,7 @@ class Wire(asyncio.Protocol):
 
     def _part(self) -> None:
         self.service.connections.discard(self)
+        self.service.unsent.forget(self)
         self.deadline = NEVER
         self.service.wheel.forget(self)
 

@@ -6,6 +6,7 @@ import tracemalloc
 
 import pytest
 
+from granian.server import unsent
 from tests.helpers.serving import answer, asyncio_timeout, body, one_loop, read_body, start
 
 MIB = 1024 * 1024
@@ -172,3 +173,23 @@ async def test_a_client_that_leaves_wakes_an_application_that_is_held_back(serve
         client.reset()
         error = await asyncio.wait_for(raised.get(), 5)
         assert str(error) == 'ASGI flow error: Transport closed'
+
+
+@one_loop
+async def test_bodies_that_nobody_takes_are_bounded_over_all_connections(serve, monkeypatch):
+    monkeypatch.setattr(unsent, 'GRACE_S', 0.5)
+
+    async def app(scope, receive, send):
+        await answer(send, bytes(100 if scope['path'] == '/small' else 8 * MIB))
+
+    async with serve(app, unsent_bytes_max=20 * MIB) as server:
+        hostile = [await server.connect(receive_buffer_bytes=4096) for _ in range(5)]
+        for client in hostile:
+            await client.get()
+        await server.until(lambda: server.shared.unsent.tight)
+        assert (await server.get('/small')).status == 200
+        await server.until(lambda: not server.shared.unsent.tight)
+        assert 0 < len(server.shared.connections) < 5
+        for client in hostile:
+            client.reset()
+    assert not server.shared.unsent._marks

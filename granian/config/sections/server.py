@@ -63,6 +63,17 @@ class Server(Section):
         ),
         Flag('--backpressure', 'Requests in progress at once per worker'),
     ] = None
+    unsent_max: Annotated[
+        Size,
+        Field(
+            ge=MIB,
+            le=SIZE_MAX,
+            description='Bytes of responses that one worker holds for clients that do not take them. Over it: connections with '
+            'more than their share of it begin no other request, and those that would need longer than `timeouts.write` for '
+            'what they hold are cut.',
+            examples=['1GiB'],
+        ),
+    ] = 256 * MIB
     graceful_timeout: Annotated[
         Duration,
         Field(

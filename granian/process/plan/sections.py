@@ -250,6 +250,7 @@ def serving(config: Config, bound: Sequence[Bound]) -> ServingSettings:
             body_byte_s=1 / config.limits.body_rate if config.limits.body_rate else math.inf,
         ),
         exchanges_max=exchanges_max(config),
+        unsent_bytes_max=server.unsent_max,
         graceful_timeout_s=server.graceful_timeout,
         access_log=AccessLogSettings(access.format) if access.enabled else None,
         has_siblings=server.workers > 1,

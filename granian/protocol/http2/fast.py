@@ -58,6 +58,10 @@ class Http2Fast(Http2Receiver):
         return self._outlet.stalled
 
     @property
+    def waiting(self) -> int:
+        return self._outlet.waiting
+
+    @property
     def full(self) -> bool:
         return self._outlet.full
 
@@ -197,7 +201,9 @@ class Http2Fast(Http2Receiver):
 
     def is_blocked(self, stream: int) -> bool:
         found = self._ledger.streams.get(stream)
-        if found is None or found.waiting < self.limits.send_buffer_bytes_max:
+        if found is None or (
+            found.waiting < self.limits.send_buffer_bytes_max and not (found.waiting and self._outlet.full)
+        ):
             return False
         found.wants_room = True
         return True

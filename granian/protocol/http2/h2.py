@@ -46,6 +46,10 @@ class Http2H2(H2Receiver):
         return self._sending.waiting > 0 and not self._sending.sendable
 
     @property
+    def waiting(self) -> int:
+        return self._sending.waiting
+
+    @property
     def full(self) -> bool:
         return self._sending.full
 

@@ -87,7 +87,7 @@ class Sending:
 
     def is_blocked(self, number: int) -> bool:
         body = self._bodies.get(number)
-        if body is None or body.waiting < self._bytes_max:
+        if body is None or (body.waiting < self._bytes_max and not (body.waiting and self.full)):
             return False
         body.told_blocked = True
         return True

@@ -366,3 +366,21 @@ def let_go(talk, stream, way):
         talk.engine.abort(stream)
     else:
         talk.feed(reset(stream))
+
+
+def test_a_stream_of_a_full_connection_is_blocked_by_little(engine):
+    count = HTTP2_WAITING_BODIES_MAX
+    talk = Talk(engine, limits(send_buffer_bytes_max=1000, streams_max=count + 2), reply=no_reply)
+    streams = range(1, 2 * count + 2, 2)
+    talk.feed(settings((4, 0)), *[talk.headers(stream) for stream in streams])
+    last = streams[-1]
+    for stream in streams:
+        talk.engine.start(stream, response_head(200, []))
+        assert not talk.engine.is_blocked(stream)
+        talk.engine.write(stream, b'x' if stream == last else b'x' * 1000)
+    assert talk.engine.full
+    assert talk.engine.waiting == count * 1000 + 1
+    assert talk.engine.is_blocked(last)
+    talk.feed(window(last, 1))
+    assert talk.rooms == [last]
+    assert not talk.engine.is_blocked(last)

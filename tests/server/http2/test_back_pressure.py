@@ -9,7 +9,7 @@ import tracemalloc
 import pytest
 
 from granian.protocol.limits import HTTP2_WAITING_BODIES_MAX
-from granian.server import http2_connection
+from granian.server import http2_connection, passage, unsent
 from tests.helpers import http2_client as h2
 from tests.helpers.http2_client import Answer, Peer
 from tests.helpers.serving import answer, asyncio_timeout, body, one_loop, read_body, start
@@ -141,7 +141,7 @@ async def test_large_responses_share_the_connection(serve):
 async def test_a_client_that_only_asks_is_read_no_more(serve, monkeypatch):
     """Heads and PING answers pile up where the client reads nothing: there is a bound to that."""
     monkeypatch.setattr(http2_connection, 'UNSENT_BYTES_MAX', 64 * 1024)
-    monkeypatch.setattr(http2_connection, 'NOT_SENT_BYTES_MAX', 16 * 1024)
+    monkeypatch.setattr(passage, 'NOT_SENT_BYTES_MAX', 16 * 1024)
 
     async def app(scope, receive, send):
         await read_body(receive)
@@ -306,3 +306,54 @@ async def test_a_request_answered_while_it_waits_leaves_no_place(serve):
             assert len((await peer.reply(other)).body) == WHOLE_BYTES
         assert '/never' not in app.begun
         assert server.shared.gate.busy == 0
+
+
+class Late(Publisher):
+    """Waits for something first, so that many requests of a connection are in progress before any has a body."""
+
+    async def __call__(self, scope, receive, send):
+        await asyncio.sleep(0)
+        await super().__call__(scope, receive, send)
+
+
+@one_loop
+async def test_bodies_are_bounded_over_all_connections(serve, monkeypatch):
+    monkeypatch.setattr(unsent, 'GRACE_S', 0.5)
+    bytes_max = 40 * WHOLE_BYTES
+    app = Late()
+    async with serve(app, exchanges_max=1000, unsent_bytes_max=bytes_max) as server:
+        hostile = [await Peer.of(server, values={h2.INITIAL_WINDOW_SIZE: 0}, greedy=False) for _ in range(8)]
+        for peer in hostile:
+            await ask_for_many(peer, 60)
+        await server.until(lambda: server.shared.unsent.tight and server.shared.gate.busy == 0)
+        # Sixty of the first, whatever came: nothing is known of a body before it is there.
+        assert len(app.begun) < 60 + 40 + 8 * 6
+        other = await Peer.of(server)
+        assert (await other.ask('/small')).status == 200
+        assert len((await other.ask('/large')).body) == WHOLE_BYTES
+        # Who takes nothing is cut, until it is not too much any more.
+        await server.until(lambda: not server.shared.unsent.tight)
+        assert len(server.shared.connections) < 9
+        assert (await other.ask('/small')).status == 200
+        for peer in hostile:
+            peer.client.reset()
+    assert not server.shared.unsent._marks
+
+
+@one_loop
+async def test_a_proxy_goes_on_while_others_hold_too_much(serve):
+    """Its client has taken much before, so it may have as much in progress as ever."""
+    app = Late()
+    async with serve(app, exchanges_max=1000, unsent_bytes_max=4 * WHOLE_BYTES) as server:
+        proxy = await Peer.of(server)
+        for _ in range(10):
+            assert len((await proxy.ask('/large')).body) == WHOLE_BYTES
+        hostile = await Peer.of(server, values={h2.INITIAL_WINDOW_SIZE: 0}, greedy=False)
+        await ask_for_many(hostile, 10)
+        await server.until(lambda: server.shared.unsent.tight)
+        streams = [proxy.request('/small') for _ in range(30)]
+        await proxy.send(b''.join(data for _, data in streams))
+        for stream, _ in streams:
+            assert (await proxy.reply(stream)).status == 200
+        assert server.shared.unsent.tight
+        hostile.client.reset()
