@@ -11,7 +11,7 @@ from granian.protocol.contract import Refusal
 from granian.protocol.limits import HTTP2_WAITING_BODIES_MAX
 from granian.server.deadlines import NEVER
 from granian.server.http2_lanes import Lane, Pinger
-from granian.server.passage import hold_little, unsent_bytes
+from granian.server.passage import hold_little
 from granian.server.wire import LINGER_S, Wire
 
 if TYPE_CHECKING:
@@ -381,15 +381,6 @@ class Http2Connection(Wire):
             else:
                 self._stop_serving()
             self._settle()
-
-    def _linger_on(self) -> None:
-        """A client that is still reading answers with WINDOW_UPDATEs: on a socket that is closed they would cost it the rest."""
-        unsent = unsent_bytes(self._transport)
-        if unsent and unsent != self._unsent:
-            self._unsent = unsent
-            self._arm(LINGER_S)
-        else:
-            self._close_transport()
 
     def drain(self) -> None:
         if self._leaving or self._lingering or self._transport.is_closing():

@@ -156,6 +156,15 @@ class Wire(asyncio.Protocol):
         else:
             self._arm(self._write_s() if self.blocked else LINGER_S)
 
+    def _linger_on(self) -> None:
+        """A client that is still reading answers with WINDOW_UPDATEs: on a socket that is closed they would cost it the rest."""
+        unsent = unsent_bytes(self._transport)
+        if unsent and unsent != self._unsent:
+            self._unsent = unsent
+            self._arm(LINGER_S)
+        else:
+            self._close_transport()
+
     def _close_transport(self) -> None:
         """Close once all is sent, for as long as the peer takes it."""
         self._transport.close()

@@ -36,6 +36,7 @@ from granian.server.settings import (
     WebSocketSettings,
 )
 from granian.server.sniffing import Sniffer
+from granian.server.unsent import GRACE_S
 from granian.websocket import SessionTerms
 from tests.helpers.tls import client_class, tls_settings
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from granian.server.settings import TlsSettings
+    from granian.server.unsent import Unsent
 
 # Long enough for a busy machine; nothing that passes waits for it.
 PATIENCE_S = 10.0
@@ -149,6 +151,13 @@ def serve(engine: str, loop: TestLoop, tmp_path: Path) -> partial[Served]:
 
 # For tests that wait, or that ask for nothing a loop could do otherwise.
 one_loop = pytest.mark.parametrize('loop', ['asyncio'], indirect=True)
+
+
+def let_grace_pass(unsent: Unsent) -> None:
+    """Have a worker see that what waits for its clients has been too much for long."""
+    for mark in unsent._marks.values():
+        mark.at_s -= GRACE_S
+    unsent.expired()
 
 
 class Served:

@@ -6,8 +6,7 @@ import tracemalloc
 
 import pytest
 
-from granian.server import unsent
-from tests.helpers.serving import answer, asyncio_timeout, body, one_loop, read_body, start
+from tests.helpers.serving import answer, asyncio_timeout, body, let_grace_pass, one_loop, read_body, start
 
 MIB = 1024 * 1024
 
@@ -176,9 +175,7 @@ async def test_a_client_that_leaves_wakes_an_application_that_is_held_back(serve
 
 
 @one_loop
-async def test_bodies_that_nobody_takes_are_bounded_over_all_connections(serve, monkeypatch):
-    monkeypatch.setattr(unsent, 'GRACE_S', 0.5)
-
+async def test_bodies_that_nobody_takes_are_bounded_over_all_connections(serve):
     async def app(scope, receive, send):
         await answer(send, bytes(100 if scope['path'] == '/small' else 8 * MIB))
 
@@ -188,8 +185,9 @@ async def test_bodies_that_nobody_takes_are_bounded_over_all_connections(serve, 
             await client.get()
         await server.until(lambda: server.shared.unsent.tight)
         assert (await server.get('/small')).status == 200
-        await server.until(lambda: not server.shared.unsent.tight)
-        assert 0 < len(server.shared.connections) < 5
+        let_grace_pass(server.shared.unsent)
+        assert not server.shared.unsent.tight
+        await server.until(lambda: 0 < len(server.shared.connections) < 5)
         for client in hostile:
             client.reset()
     assert not server.shared.unsent._marks

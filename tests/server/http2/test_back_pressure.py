@@ -9,10 +9,10 @@ import tracemalloc
 import pytest
 
 from granian.protocol.limits import HTTP2_WAITING_BODIES_MAX
-from granian.server import http2_connection, passage, unsent
+from granian.server import http2_connection, passage
 from tests.helpers import http2_client as h2
 from tests.helpers.http2_client import Answer, Peer
-from tests.helpers.serving import answer, asyncio_timeout, body, one_loop, read_body, start
+from tests.helpers.serving import answer, asyncio_timeout, body, let_grace_pass, one_loop, read_body, start
 
 MIB = 1024 * 1024
 
@@ -317,8 +317,7 @@ class Late(Publisher):
 
 
 @one_loop
-async def test_bodies_are_bounded_over_all_connections(serve, monkeypatch):
-    monkeypatch.setattr(unsent, 'GRACE_S', 0.5)
+async def test_bodies_are_bounded_over_all_connections(serve):
     bytes_max = 40 * WHOLE_BYTES
     app = Late()
     async with serve(app, exchanges_max=1000, unsent_bytes_max=bytes_max) as server:
@@ -332,8 +331,9 @@ async def test_bodies_are_bounded_over_all_connections(serve, monkeypatch):
         assert (await other.ask('/small')).status == 200
         assert len((await other.ask('/large')).body) == WHOLE_BYTES
         # Who takes nothing is cut, until it is not too much any more.
-        await server.until(lambda: not server.shared.unsent.tight)
-        assert len(server.shared.connections) < 9
+        let_grace_pass(server.shared.unsent)
+        assert not server.shared.unsent.tight
+        await server.until(lambda: len(server.shared.connections) < 9)
         assert (await other.ask('/small')).status == 200
         for peer in hostile:
             peer.client.reset()
