@@ -6,10 +6,12 @@ import asyncio
 import contextvars
 import logging
 import threading
+import time
 
 import pytest
 
-from granian.adapters.wsgi.threads import Threads
+from granian.adapters.wsgi import threads
+from granian.adapters.wsgi.threads import CROWD, Threads
 
 pytestmark = pytest.mark.parametrize('engine', ['fast'])
 
@@ -79,6 +81,30 @@ async def test_work_that_comes_later_finds_a_thread_beside_a_stuck_one(engine, l
             assert await pool.run(lambda: 'free') == 'free'
         go.set()
         await stuck
+
+
+async def test_a_crowd_that_blocks_grows_to_the_limit(engine, loop):
+    go, running = threading.Event(), []
+    async with Pool(6 * CROWD) as pool:
+        done = [asyncio.ensure_future(pool.run(lambda: (running.append(1), go.wait(30)))) for _ in range(7 * CROWD)]
+        await until(lambda: len(running) == 6 * CROWD)
+        assert len(pool.threads.queue) == CROWD
+        go.set()
+        await asyncio.gather(*done)
+
+
+async def test_a_crowd_does_not_grow_while_others_are_served_and_the_interpreter_is_late(engine, loop, monkeypatch):
+    monkeypatch.setattr(threads, 'LATE_S', -1)
+    monkeypatch.setattr(threads, 'LOOK_S', 0.05)
+    go = threading.Event()
+    async with Pool(6 * CROWD) as pool:
+        stuck = [asyncio.ensure_future(pool.run(lambda: go.wait(30))) for _ in range(CROWD)]
+        await until(lambda: pool.threads.count == CROWD)
+        await asyncio.gather(*[pool.run(lambda: time.sleep(0.002)) for _ in range(100)])
+        # The one that serves, since nobody else took anything; the one that looks.
+        assert pool.threads.count <= CROWD + 4
+        go.set()
+        await asyncio.gather(*stuck)
 
 
 async def test_surplus_threads_end_and_the_last_stays(engine, loop):
