@@ -106,6 +106,10 @@ class Situation:
         for each in now.sockets.without(before.sockets).bound:
             if each.address not in {one.address for one in before.sockets.bound}:
                 logger.info('Listening at: %s', now.plan.url(each))
+        if now.plan.preload != before.plan.preload:
+            logger.warning(
+                'server.preload is in force from the next start or upgrade on; until then imports stay as they are'
+            )
         if now.plan.summary != before.plan.summary:
             logger.info('%s', now.plan.summary)
         gone = before.sockets.without(now.sockets)

@@ -221,6 +221,13 @@ def test_the_file_of_a_unix_socket_outlives_the_workers_that_listened_on_it(proj
         assert (project.folder / 'a.sock').exists()
 
 
+def test_preload_that_a_reload_cannot_change_is_told(project):
+    with project.serving() as server:
+        project.write(server='preload = true')
+        project.reload(server)
+        server.wait_for('server.preload is in force from the next start or upgrade on')
+
+
 def test_a_port_that_is_taken_changes_nothing(project):
     with project.serving() as server, socket.create_server(('127.0.0.1', 0)) as other:
         project.write(listeners=f'[[listeners]]\nbind = "127.0.0.1:{other.getsockname()[1]}"')

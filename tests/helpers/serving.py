@@ -41,7 +41,7 @@ from granian.websocket import SessionTerms
 from tests.helpers.tls import client_class, tls_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Collection
     from pathlib import Path
 
     from granian.server.settings import TlsSettings
@@ -242,10 +242,10 @@ class Served:
             assert not self.shared.tasks
             assert self.shared.gate.busy == 0
 
-    async def stop(self) -> None:
+    async def stop(self, leave: Collection[int] = ()) -> None:
         if not self._stopped:
             self._stopped = True
-            await asyncio.wait_for(self.serving.stop(), PATIENCE_S)
+            await asyncio.wait_for(self.serving.stop(leave), PATIENCE_S)
             self._socket.close()
 
     async def connect(self, *, receive_buffer_bytes: int | None = None, shake: bool = True) -> Any:

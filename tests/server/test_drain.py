@@ -9,6 +9,7 @@ import socket
 import pytest
 
 from granian.server import deadlines, serving, wire
+from granian.server.serving import DRAIN_IDLE_S
 from tests.helpers.serving import Client, answer, body, one_loop, read_body, start
 
 
@@ -42,6 +43,34 @@ def stopping(server):
 async def begun(server):
     """Return once the server has begun to stop."""
     await server.until(lambda: server.serving._services[0].draining)
+
+
+@one_loop
+@pytest.mark.parametrize('beside', [False, True])
+async def test_a_queue_that_a_successor_serves_is_left_to_it(serve, beside):
+    async with serve(answer) as server:
+        # The successor's.
+        listener = server._socket.dup()
+        with listener, socket.create_connection(server.address):
+            await server.stop(leave=[0] if beside else [])
+            if beside:
+                listener.accept()[0].close()
+            else:
+                with pytest.raises(BlockingIOError):
+                    listener.accept()
+
+
+@one_loop
+@pytest.mark.parametrize(
+    ('leave', 'graceful_timeout_s', 'idle_s'), [([], 30, 1.0), ([0], 30, 5.0), ([], 2, 0.5), ([0], 2, 0.5)]
+)
+async def test_idle_connections_have_more_time_beside_a_successor(
+    serve, monkeypatch, leave, graceful_timeout_s, idle_s
+):
+    monkeypatch.setattr(serving, 'DRAIN_IDLE_S', DRAIN_IDLE_S)
+    async with serve(answer, graceful_timeout_s=graceful_timeout_s) as server:
+        await server.stop(leave)
+        assert server.serving._services[0].drain_idle_s == idle_s
 
 
 async def test_what_has_begun_is_finished_and_told_to_close(serve):
