@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import errno
 import os
 import socket
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from granian.config.types.bind import Bind, parse_bind
 from granian.errors import BindError
 from granian.process.listening import sockets as process_sockets
 from granian.process.listening.sockets import Wanted, bind_all, bind_faults
+from granian.process.listening.unix_socket import SocketFile
 
 
 @contextlib.contextmanager
@@ -359,6 +362,22 @@ def test_a_unix_socket_whose_file_is_gone_is_bound_again(tmp_path):
         with rebound(before, f'unix:{path}') as now:
             assert now.bound[0].sockets != before.bound[0].sockets
             assert path.exists()
+
+
+class SomebodysFile(SocketFile):
+    """One that an operator has given to somebody else."""
+
+    def set(self, mode, owner):
+        raise PermissionError(errno.EPERM, 'Operation not permitted')
+
+
+def test_a_mode_that_may_not_be_set_is_told_and_no_harm(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(process_sockets.logger, 'propagate', True)
+    path = tmp_path / 'a.sock'
+    with bound(f'unix:{path}', permissions=0o600) as sockets:
+        sockets.bound = [replace(sockets.bound[0], file=SomebodysFile.at(str(path)))]
+        sockets.set_permissions()
+        assert f'The permissions of {path} stay: operation not permitted' in caplog.text
 
 
 def test_the_mode_of_a_unix_socket_follows(tmp_path):

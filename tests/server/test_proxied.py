@@ -11,7 +11,7 @@ import pytest
 
 from granian.protocol.proxies.forwarded import X_FORWARDED
 from granian.protocol.proxies.proxy_header import V2_MARK
-from granian.server import deadlines
+from granian.server import deadlines, serving
 from granian.server.settings import ProxySettings
 from tests.helpers.serving import answer, one_loop
 from tests.helpers.tls import tls_settings
@@ -180,3 +180,18 @@ async def test_header_on_a_unix_socket(serve, tmp_path):
         # The client is no Unix peer, so what it claims to forward is its own invention.
         found = await told(client, 'X-Forwarded-For: 6.6.6.6')
         assert (found['client'], found['server']) == (['203.0.113.7', 4711], ['192.0.2.1', 443])
+
+
+@one_loop
+async def test_a_stop_waits_a_little_for_a_header_that_is_on_its_way(serve, monkeypatch, caplog):
+    monkeypatch.setattr(deadlines, 'TICK_S', 0.01)
+    monkeypatch.setattr(serving, 'DRAIN_IDLE_S', 0.05)
+    async with serve(show, proxies=TRUSTING) as server:
+        client = await server.connect()
+        await client.send(V1[:9])
+        await server.until(lambda: server.shared.connections)
+        with caplog.at_level(logging.WARNING):
+            await server.stop()
+        await gone(client)
+    # Not by the end of all patience.
+    assert 'Cutting' not in caplog.text

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from granian.errors import BindError
+from granian.observe.logs import logger
 from granian.process.listening import inherited, syn_filter, unix_socket
 
 if TYPE_CHECKING:
@@ -124,8 +125,12 @@ class Sockets:
         """Those that are wanted now, for files that were made with others."""
         for bound in self.bound:
             want = self.wanted[bound.listener]
-            if bound.file is not None:
-                bound.file.set(want.permissions, want.owner)
+            try:
+                if bound.file is not None:
+                    bound.file.set(want.permissions, want.owner)
+            except OSError as exc:
+                # It serves all the same.
+                logger.error('The permissions of %s stay: %s', bound.address[0], (exc.strerror or str(exc)).lower())
 
     def without(self, others: Sockets) -> Sockets:
         """What is bound here and not there."""
