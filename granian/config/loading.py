@@ -44,7 +44,8 @@ class Loaded:
 
     def origin(self, key: str) -> Origin:
         """Where the value of `listeners[0].bind` came from."""
-        return self.origins.get(key, Origin('default'))
+        # A list has that of its first value: one source gives all of it.
+        return self.origins.get(key) or self.origins.get(f'{key}[0]') or Origin('default')
 
 
 def load(

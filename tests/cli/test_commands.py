@@ -190,6 +190,16 @@ def test_origins_as_json_stand_beside_the_values(granian):
     assert json.loads(shown)['limits']['fields'] == {'value': 7, 'origin': 'flag --set limits.fields'}
 
 
+def test_lists_have_their_origins_too(granian, tmp_path):
+    (tmp_path / 'granian.toml').write_text(
+        '[[apps]]\ntarget = "main:app"\nhosts = ["a.example"]\n[apps.websocket]\norigins = ["https://a.example"]\n'
+    )
+    _, shown, _ = granian('config', 'show', '--origin')
+
+    assert 'hosts = ["a.example"]  # granian.toml:3\n' in shown
+    assert 'origins = ["https://a.example"]  # granian.toml:5\n' in shown
+
+
 def test_schema_is_printed_as_it_is_committed(granian):
     committed = Path(__file__).parents[2] / 'schemas' / 'granian.schema.json'
 
