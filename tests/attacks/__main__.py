@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import ssl
 import sys
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
-from tests.attacks.running import TIMEOUTS, Outcome, run
+from tests.attacks.key_updates import library
+from tests.attacks.running import TIMEOUTS, TLS_TIMEOUTS, Outcome, run
 from tests.attacks.table import ATTACKS
-from tests.helpers.server import running_server
+from tests.attacks.tls_table import TLS_ATTACKS
+from tests.helpers.server import Server, running_server
+from tests.helpers.tls import authority, site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 APPS = Path(__file__).parents[1] / 'end_to_end' / 'apps'
 # Buffers of a hundred connections that are being cut, and what the allocator keeps of them.
@@ -19,22 +29,40 @@ GROWN_MIB_MAX = 192
 
 
 def main() -> int:
+    everything = [*ATTACKS, *TLS_ATTACKS]
     parser = argparse.ArgumentParser(prog='python -m tests.attacks', description=__doc__)
-    parser.add_argument('names', nargs='*', metavar='NAME', help=f'of {", ".join(ATTACKS)} (default: all)')
+    parser.add_argument('names', nargs='*', metavar='NAME', help=f'of {", ".join(everything)} (default: all)')
     parser.add_argument('--seconds', type=float, default=30)
     parser.add_argument('--engine', choices=['fast', 'h2'], default='fast')
     options = parser.parse_args()
-    arguments = ('--interface', 'asgi', '--set', f'http2.engine={options.engine}', *TIMEOUTS, 'http2_app:app')
     harm = False
-    for name in options.names or ATTACKS:
-        with running_server(*arguments, cwd=APPS, stray_ok=True) as server:
+    for name in options.names or everything:
+        if name.startswith('key_updates') and library() is None:
+            print(f'{name:24} left out: there is no libssl')
+            continue
+        with attacked_server(options.engine, over_tls=name in TLS_ATTACKS) as (server, tls):
             worker = psutil.Process(server.worker_pids()[0])
-            outcome = asyncio.run(run(name, server.port, worker, options.seconds))
+            outcome = asyncio.run(run(name, server.port, worker, options.seconds, tls))
             outcome.faults += [] if worker.is_running() else ['the worker died']
         verdict = faults(outcome)
         harm = harm or bool(verdict)
         print(line(outcome), ', '.join(verdict) or 'no harm', flush=True)
     return int(harm)
+
+
+@contextlib.contextmanager
+def attacked_server(engine: str, *, over_tls: bool) -> Iterator[tuple[Server, ssl.SSLContext | None]]:
+    """A server with short deadlines, and what its clients trust."""
+    arguments = ['--interface', 'asgi', '--set', f'http2.engine={engine}', *TIMEOUTS]
+    with tempfile.TemporaryDirectory() as folder:
+        context = None
+        if over_tls:
+            certificate, key = site().write(Path(folder), 'site')
+            arguments += ['--ssl-certificate', str(certificate), '--ssl-keyfile', str(key), *TLS_TIMEOUTS]
+            context = authority().client_context()
+            context.set_alpn_protocols(['h2'])
+        with running_server(*arguments, 'http2_app:app', cwd=APPS, stray_ok=True) as server:
+            yield server, context
 
 
 def faults(outcome: Outcome) -> list[str]:
@@ -48,7 +76,7 @@ def faults(outcome: Outcome) -> list[str]:
 
 def line(outcome: Outcome) -> str:
     return (
-        f'{outcome.name:20} {outcome.seconds:4.0f} s  cut {outcome.cut:5} times, {outcome.resets:6} streams reset; '
+        f'{outcome.name:24} {outcome.seconds:4.0f} s  cut {outcome.cut:5} times, {outcome.resets:6} streams reset; '
         f'+{outcome.grown_mib:5.1f} MiB; others: {outcome.served:5} served, slowest {outcome.slowest_s:5.2f} s:'
     )
 

@@ -8,14 +8,17 @@ import json
 import sys
 import time
 
+from tests.attacks import tls_table
 from tests.attacks.running import PATIENCE_S, connect
 from tests.attacks.table import ATTACKS
+from tests.attacks.tls_table import NEVER_CUT, TLS_ATTACKS
 from tests.helpers import http2_client as h2
 from tests.helpers.http2_client import Peer
 
 CONNECTIONS = 4
+MORE_CONNECTIONS = {'late_bodies': 16}
 # They read for themselves what the server says, or nothing.
-READING = frozenset({'zero_windows', 'tiny_steps', 'slow_reader', 'slow_bodies', 'half_preface'})
+READING = frozenset({'zero_windows', 'late_bodies', 'tiny_steps', 'slow_reader', 'slow_bodies', 'half_preface'})
 
 
 class Attacker:
@@ -27,11 +30,12 @@ class Attacker:
         self.cut = self.resets = 0
 
     async def run(self, seconds, connections):
-        tasks = [asyncio.ensure_future(self._attack()) for _ in range(connections)]
+        attack = self._attack_tls if self.name in TLS_ATTACKS else self._attack
+        tasks = [asyncio.ensure_future(attack()) for _ in range(connections)]
         await asyncio.sleep(seconds)
         # The first that is cut may have to wait for a timeout.
         until = time.monotonic() + PATIENCE_S
-        while not (self.cut or self.resets) and time.monotonic() < until:
+        while not (self.cut or self.resets or self.name in NEVER_CUT) and time.monotonic() < until:
             await asyncio.sleep(0.05)
         while tasks:
             # Before Python 3.12 a wait that has just ended swallows a cancellation.
@@ -42,6 +46,14 @@ class Attacker:
                 if not task.cancelled():
                     await task
         return self.name, (self.cut, self.resets)
+
+    async def _attack_tls(self):
+        while True:
+            try:
+                await tls_table.run(self.name, self.port)
+            except (ConnectionError, EOFError):
+                self.cut += 1
+            await asyncio.sleep(0.02)
 
     async def _attack(self):
         while True:
@@ -72,9 +84,15 @@ class Attacker:
                 await attacking
 
 
+def connections_of(name, *, alone):
+    if name in TLS_ATTACKS:
+        return TLS_ATTACKS[name][1] if alone else 4
+    return MORE_CONNECTIONS.get(name, CONNECTIONS) if alone else 1
+
+
 async def main(names, port, seconds):
-    connections = CONNECTIONS if len(names) == 1 else 1
-    attackers = [Attacker(name, port).run(seconds, connections) for name in names]
+    alone = len(names) == 1
+    attackers = [Attacker(name, port).run(seconds, connections_of(name, alone=alone)) for name in names]
     return dict(await asyncio.gather(*attackers))
 
 

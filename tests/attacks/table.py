@@ -145,6 +145,14 @@ async def zero_windows(peer):
 
 
 @attack
+async def late_bodies(peer):
+    """As before, of an application that awaits something first: many requests are in progress before any has a body."""
+    await peer.send(h2.settings({h2.INITIAL_WINDOW_SIZE: 0}))
+    await peer.send(b''.join([peer.request('/late/100000')[1] for _ in range(200)]))
+    await read_on(peer)
+
+
+@attack
 async def tiny_steps(peer):
     """CVE-2019-9511: windows that open by a byte now and then."""
     await peer.send(h2.settings({h2.INITIAL_WINDOW_SIZE: 0}))

@@ -7,17 +7,28 @@ import asyncio
 import psutil
 import pytest
 
-from tests.attacks.__main__ import APPS, faults
-from tests.attacks.running import TIMEOUTS, run
+from tests.attacks.__main__ import attacked_server, faults
+from tests.attacks.key_updates import library
+from tests.attacks.running import run
 from tests.attacks.table import ATTACKS
-from tests.helpers.server import running_server
+from tests.attacks.tls_table import TLS_ATTACKS
+
+
+def outcome_of(server, tls, names):
+    worker = psutil.Process(server.worker_pids()[0])
+    outcome = asyncio.run(run(','.join(names), server.port, worker, 1.0, tls))
+    assert worker.is_running()
+    return outcome
 
 
 @pytest.mark.parametrize('engine', ['fast', 'h2'])
 def test_attacks_are_cut_and_others_are_served(engine):
-    arguments = ('--interface', 'asgi', '--set', f'http2.engine={engine}', *TIMEOUTS, 'http2_app:app')
-    with running_server(*arguments, cwd=APPS) as server:
-        worker = psutil.Process(server.worker_pids()[0])
-        outcome = asyncio.run(run(','.join(ATTACKS), server.port, worker, 1.0))
-        assert faults(outcome) == []
-        assert worker.is_running()
+    with attacked_server(engine, over_tls=False) as (server, tls):
+        assert faults(outcome_of(server, tls, ATTACKS)) == []
+
+
+def test_attacks_on_tls_are_cut_and_others_are_served():
+    if library() is None:
+        pytest.skip('there is no libssl, which updates keys')
+    with attacked_server('fast', over_tls=True) as (server, tls):
+        assert faults(outcome_of(server, tls, TLS_ATTACKS)) == []

@@ -24,13 +24,18 @@ SLICE_BYTES = 256 * 1024
 SLICES_PER_TURN = 4
 # Pieces smaller than this on average are joined before they are encrypted: each would be a record of its own.
 SMALL_BYTES = 4096
+# RFC 8446 4.6.3 lets a peer update its keys as often as it likes; each time costs us far more than the 27 bytes it sends. So many
+# bytes may come that hold nothing. A read pays for some of them, and each byte of what it does hold for a few.
+BARREN_BYTES_MAX = 64 * 1024
+BARREN_BYTES_PER_READ = 1024
+BARREN_BYTES_PER_BYTE = 8
 
 
 class TlsPump(asyncio.Protocol, asyncio.Transport):
     """Whole once the handshake is done: `start`. What the peer sends ends by close_notify, or else is cut (RFC 8446 6.1)."""
 
     __slots__ = (
-        '_backlog', '_backlog_bytes', '_blocked', '_closing', '_connection', '_end_said', '_ended', '_half_closed', '_has_part', '_held_back',
+        '_backlog', '_backlog_bytes', '_barren', '_blocked', '_closing', '_connection', '_end_said', '_ended', '_half_closed', '_has_part', '_held_back',
         '_incoming', '_loop', '_outgoing', '_paused', '_read', '_receive', '_said_blocked', '_tls', '_transport', '_write', 'facts',
     )  # fmt: skip
 
@@ -48,6 +53,8 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
         self._loop = loop
         self.facts = facts
         self._read, self._write = tls.read, tls.write
+        # Bytes that came and held nothing.
+        self._barren = 0
         # A record has arrived in part.
         self._has_part = True
         # Not encrypted yet: the socket does not take what is.
@@ -85,6 +92,7 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
         except ssl.SSLWantReadError:
             self._has_part = True
             self._send_own()
+            self._weigh(size, 0)
             return
         except ssl.SSLError as exc:
             self._fail(exc)
@@ -93,11 +101,25 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
         if not data:
             self._end()
         elif incoming.pending:
-            self._read_on(data)
+            self._read_on(data, size)
+        elif size > BARREN_BYTES_PER_READ and not self._weigh(size, len(data)):
+            return
         else:
             self._receive(data)
 
-    def _read_on(self, first: bytes) -> None:
+    def _weigh(self, size: int, gained: int) -> bool:
+        """Count what came against what it held; False: that is far too little, and the peer is cut."""
+        pays = BARREN_BYTES_PER_READ + BARREN_BYTES_PER_BYTE * gained
+        self._barren = max(0, self._barren + size - pays)
+        if self._barren <= BARREN_BYTES_MAX:
+            return True
+        logger.debug(
+            'TLS connection with %s was cut: it sends hardly any data', self._transport.get_extra_info('peername')
+        )
+        self.abort()
+        return False
+
+    def _read_on(self, first: bytes, size: int) -> None:
         """All the other records that have arrived: so that one read is one call, and one write."""
         pieces = [first]
         try:
@@ -108,7 +130,10 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
         except ssl.SSLError as exc:
             self._fail(exc)
             return
-        self._receive(b''.join(pieces))
+        data = b''.join(pieces)
+        if not self._weigh(size, len(data)):
+            return
+        self._receive(data)
         self._send_own()
         if not pieces[-1]:
             self._end()

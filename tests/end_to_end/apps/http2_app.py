@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import struct
 import zlib
@@ -46,6 +47,9 @@ async def app(scope, receive, send):
         body, kind = PAGE, b'text/html'
     elif path.startswith('/image/'):
         body, kind = png(int(path.removeprefix('/image/'))), b'image/png'
+    elif path.startswith('/late/'):
+        await asyncio.sleep(0.05)
+        body = bytes(int(path.removeprefix('/late/')))
     elif path.startswith('/bytes/'):
         body = bytes(int(path.removeprefix('/bytes/')))
     elif path == '/seen':
