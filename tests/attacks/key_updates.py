@@ -9,7 +9,6 @@ from typing import Any
 NAMES = ('libssl.so.3', 'libssl.so.1.1')
 NOT_REQUESTED = 0
 READ_BYTES = 65536
-ALPN = b'\x02h2'
 
 
 def library() -> Any:
@@ -42,14 +41,14 @@ def _typed(found: Any) -> Any:
 class KeyUpdater:
     """One client without its socket: `fed` what comes, it has `out` what is to be sent. It trusts anybody."""
 
-    def __init__(self, openssl: Any) -> None:
+    def __init__(self, openssl: Any, alpn: bytes = b'\x02h2') -> None:
         self._openssl = openssl
         self._context = openssl.SSL_CTX_new(openssl.TLS_client_method())
         self._tls = openssl.SSL_new(self._context)
         self._in, self._out = (openssl.BIO_new(openssl.BIO_s_mem()) for _ in range(2))
         openssl.SSL_set_bio(self._tls, self._in, self._out)
         openssl.SSL_set_connect_state(self._tls)
-        openssl.SSL_set_alpn_protos(self._tls, ALPN, len(ALPN))
+        openssl.SSL_set_alpn_protos(self._tls, alpn, len(alpn))
 
     def close(self) -> None:
         self._openssl.SSL_free(self._tls)

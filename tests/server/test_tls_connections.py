@@ -11,6 +11,7 @@ import tracemalloc
 import pytest
 
 from granian.server.connection import Connection
+from tests.attacks.key_updates import KeyUpdater, library
 from tests.helpers.serving import answer, asyncio_timeout, body, echo, one_loop, read_body, start
 from tests.helpers.tls import tls_settings
 
@@ -40,6 +41,66 @@ async def test_requests_are_answered_one_after_another(encrypted):
             await client.post('/', bytes(size))
             reply = await client.reply()
             assert (reply.status, reply.body) == (200, bytes(size))
+
+
+class Updating:
+    """`async with`: a client that can update its keys, and has sent the head of a request."""
+
+    def __init__(self, server, *fields):
+        if library() is None:
+            pytest.skip('there is no libssl, which updates keys')
+        self.address = server.address
+        self.head = ''.join(f'{line}\r\n' for line in ('POST / HTTP/1.1', 'Host: a', *fields, '')).encode()
+
+    async def __aenter__(self):
+        self.reader, self.writer = await asyncio.open_connection(*self.address)
+        self.tls = KeyUpdater(library(), b'\x08http/1.1')
+        done = self.tls.shake()
+        while not done:
+            await self.send()
+            done = self.tls.shake(await self.reader.read(65536))
+        await self.send(self.head)
+        return self
+
+    async def __aexit__(self, *_):
+        self.writer.close()
+        self.tls.close()
+
+    async def send(self, data=b'', updates=0, times=1):
+        for _ in range(times):
+            self.tls.update(updates)
+            self.tls.write(data)
+        self.writer.write(self.tls.out())
+        await self.writer.drain()
+        # The server's turn.
+        await asyncio.sleep(0)
+
+
+@fast
+@one_loop
+@pytest.mark.parametrize('between', [0, 10, 100])
+async def test_a_client_that_only_updates_its_keys_is_cut(encrypted, between):
+    """RFC 8446 4.6.3 lets it, and each time costs us more than it. `between`: bytes of data after each hundred."""
+    async with encrypted(echo) as server, Updating(server, 'Content-Length: 1000000') as client:
+        await server.until(lambda: any(each._exchange for each in open_ones(server)))
+        for _ in range(100):
+            try:
+                await client.send(bytes(between), updates=100, times=10)
+            except ConnectionError:
+                return
+    raise AssertionError('never cut')
+
+
+@fast
+@one_loop
+async def test_a_client_may_update_its_keys_now_and_then(encrypted):
+    async with encrypted(echo) as server:
+        async with Updating(server, 'Connection: close', 'Content-Length: 100000') as client:
+            for _ in range(100):
+                await client.send(bytes(1000), updates=10)
+            async with asyncio_timeout(20):
+                # The answer, its close_notify and the end of the socket.
+                assert len(await client.reader.read()) > 100_000
 
 
 @fast

@@ -25,10 +25,10 @@ SLICES_PER_TURN = 4
 # Pieces smaller than this on average are joined before they are encrypted: each would be a record of its own.
 SMALL_BYTES = 4096
 # RFC 8446 4.6.3 lets a peer update its keys as often as it likes; each time costs us far more than the 27 bytes it sends. So many
-# bytes may come that hold nothing. A read pays for some of them, and each byte of what it does hold for a few.
+# bytes may come that hold nothing. A read pays for some of them, and each byte of what it does hold for a record of its own.
 BARREN_BYTES_MAX = 64 * 1024
 BARREN_BYTES_PER_READ = 1024
-BARREN_BYTES_PER_BYTE = 8
+BARREN_BYTES_PER_BYTE = 23
 
 
 class TlsPump(asyncio.Protocol, asyncio.Transport):
