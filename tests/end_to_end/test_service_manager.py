@@ -104,6 +104,34 @@ def test_a_reload_that_is_refused_before_anything_serves_is_not_ready(tmp_path, 
             server.kill_all()
 
 
+def test_an_upgrade_is_told_by_the_process_that_is_listened_to(tmp_path, manager):
+    (tmp_path / 'main.py').write_text(APP)
+    env = {'NOTIFY_SOCKET': str(tmp_path / 'notify')}
+    server = launch(*ARGUMENTS, cwd=tmp_path, env=env)
+    family = []
+    try:
+        server.wait_ready()
+        assert manager.next()['MAINPID'] == str(server.pid)
+        server.send_signal(signal.SIGUSR2)
+        new = int(server.wait_for(r'Upgrading: process (\d+) starts').group(1))
+        # Its predecessor's word, the only one that counts until it is said (NotifyAccess=main), and its own.
+        named = {'READY': '1', 'MAINPID': str(new)}
+        said = [manager.next() for _ in range(2)]
+        assert sorted(said, key=len) == [named, {**named, 'STATUS': 'Generation 1 serves with 1 workers'}]
+        assert server.process.wait(30) == 0
+        family = [psutil.Process(new), *psutil.Process(new).children()]
+        assert get(server.port) == 'nobody'
+        os.kill(new, signal.SIGTERM)
+        assert manager.next()['STOPPING'] == '1'
+        server.wait_ended()
+    finally:
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        if not server.process.stdout.closed:
+            server.kill_all()
+
+
 def test_watchdog_is_fed(tmp_path, manager):
     (tmp_path / 'main.py').write_text(APP)
     env = {'NOTIFY_SOCKET': str(tmp_path / 'notify'), 'WATCHDOG_USEC': '200000'}

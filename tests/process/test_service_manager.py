@@ -35,6 +35,8 @@ def test_every_message_as_systemd_wants_it(listening):
     reloading, usec, _ = told(sock)
     assert reloading == 'RELOADING=1'
     assert before <= int(usec.removeprefix('MONOTONIC_USEC=')) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    manager.hand_over(4711)
+    assert told(sock) == ['READY=1', 'MAINPID=4711']
     manager.stopping()
     assert told(sock)[0] == 'STOPPING=1'
     manager.beat()

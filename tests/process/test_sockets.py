@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import stat
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -362,6 +363,20 @@ def test_a_unix_socket_whose_file_is_gone_is_bound_again(tmp_path):
         with rebound(before, f'unix:{path}') as now:
             assert now.bound[0].sockets != before.bound[0].sockets
             assert path.exists()
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='needs a filter on sockets')
+def test_a_socket_that_refuses_more_hands_out_what_waits_and_takes_nobody_new():
+    with bound('127.0.0.1:0') as sockets:
+        (listener,) = sockets.bound
+        # A worker's.
+        with listener.sockets[0].dup() as worker, socket.create_connection(listener.address, timeout=20):
+            sockets.refuse_more()
+            with pytest.raises(TimeoutError):
+                socket.create_connection(listener.address, timeout=0.2)
+            worker.accept()[0].close()
+            with pytest.raises(BlockingIOError):
+                worker.accept()
 
 
 class SomebodysFile(SocketFile):
