@@ -173,8 +173,7 @@ class Supervisor:
         ours, theirs = socket.socketpair()
         child = Child(slot, generation, generation.part(slot), respawned=respawned)
         try:
-            if generation.plan.supervisor.stall_s is not None:
-                child.stacks = Stacks()
+            child.stacks = Stacks()
             pid = fork(self._signals, lambda: self._live_as(child, ours, theirs))
         except OSError:
             ours.close()
@@ -194,8 +193,8 @@ class Supervisor:
             self.situation.predecessor.forget()
         for sockets in self.situation.every_sockets():
             sockets.keep_only(child.part.sockets)
-        if child.stacks is not None:
-            faulthandler.register(STACKS_SIGNAL, file=child.stacks.fileno(), all_threads=True, chain=False)
+        assert child.stacks is not None
+        faulthandler.register(STACKS_SIGNAL, file=child.stacks.fileno(), all_threads=True, chain=False)
         settings = child.generation.worker_at(child.part.bound)
         return self._work(child.slot + 1, settings, child, channel)
 
@@ -291,6 +290,9 @@ class Supervisor:
 
     def on_serving(self, child: Child) -> None:
         self._health.on_serving(child)
+
+    def on_late(self, child: Child) -> None:
+        self._health.ask_stacks(child)
 
     def _open_control(self) -> None:
         path = self.situation.control_path()

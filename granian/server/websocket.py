@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _TEXT = (b'content-type', b'text/plain; charset=utf-8')
 _NOT_HERE = response_head(403, [_TEXT])
-_STOPPING = response_head(503, [_TEXT, (b'connection', b'close')])
 
 
 def engine_class(name: str) -> Callable[..., WebSocketEngine]:
@@ -73,9 +72,6 @@ class OpenDoor:
         if self._origins and asked.origin is not None and asked.origin.lower() not in self._origins:
             # RFC 6455 10.2. Whoever is no browser sends none, or whatever it likes.
             exchange.respond(_NOT_HERE, b'origin not allowed\n')
-            return None
-        if self.draining:
-            exchange.respond(_STOPPING, b'the server is stopping\n')
             return None
         return WebSocketSession(exchange, asked, self)
 

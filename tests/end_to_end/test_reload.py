@@ -338,6 +338,34 @@ def test_a_later_request_takes_the_place_of_one_that_hangs(project, code):
         wait_until(lambda: get(server.port) == 'two')
 
 
+@pytest.mark.parametrize('code', HANGING.values(), ids=HANGING)
+def test_one_that_hangs_is_given_up_and_tells_where(project, code):
+    with project.serving() as server:
+        (project.folder / 'main.py').write_text(code)
+        project.write(server='workers_start_timeout = 1')
+        text = (project.folder / 'granian.toml').read_text().replace('asginl', 'asgi')
+        (project.folder / 'granian.toml').write_text(text)
+        before = server.worker_pids()
+        assert project.command('reload') == (1, 'worker-1 did not start within 1 s')
+        server.wait_for('Not reloaded, generation 1 goes on: worker-1 did not start within 1 s')
+        server.wait_for('What the threads of worker-1 are doing:')
+        wait_until(lambda: server.worker_pids() == before)
+        assert get(server.port) == 'one'
+        project.write_app('two')
+        project.write()
+        assert project.command('reload') == (0, 'generation 2 serves')
+
+
+def test_a_configuration_that_cannot_be_read_in_time_is_given_up(project):
+    project.write(server='workers_start_timeout = 1')
+    with project.serving() as server:
+        (project.folder / 'granian.toml').unlink()
+        os.mkfifo(project.folder / 'granian.toml')
+        server.send_signal(signal.SIGHUP)
+        server.wait_for('Not reloaded, generation 1 goes on: the configuration could not be read within 1 s')
+        assert get(server.port) == 'one'
+
+
 def test_a_stop_in_the_middle_of_a_reload_is_obeyed(project):
     with project.serving() as server:
         (project.folder / 'main.py').write_text("import os\nos.write(1, b'hangs\\n')\nopen('fifo').read()\n")

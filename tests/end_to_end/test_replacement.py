@@ -89,9 +89,11 @@ def test_a_replacement_that_cannot_start_leaves_the_old_one_at_work(project):
 
 
 @contextlib.contextmanager
-def upgradable(project):
+def upgradable(project, more: str = ''):
     """A server whose process will not stay the same."""
-    project.write(workers=2, server='pid_file = "granian.pid"', listeners='[[listeners]]\nbind = "unix:a.sock"')
+    project.write(
+        workers=2, server=f'pid_file = "granian.pid"\n{more}', listeners='[[listeners]]\nbind = "unix:a.sock"'
+    )
     command = [sys.executable, '-m', 'granian', 'serve', '-c', 'granian.toml']
     server = Server(command, cwd=project.folder, env=server_environment(), own_group=True)
     try:
@@ -185,6 +187,20 @@ def test_what_a_new_supervisor_is_asked_for_before_it_serves_does_not_send_the_o
         project.write(server='pid_file = "granian.pid"')
         assert project.command('upgrade') == (1, 'another upgrade is under way')
         assert {get(server.port) for _ in range(10)} == {'one'}
+
+
+def test_an_upgrade_that_hangs_is_given_up(project):
+    with upgradable(project, 'workers_start_timeout = 1') as server:
+        (project.folder / 'main.py').write_text("open('fifo').read()\n")
+        before = server.worker_pids()
+        server.send_signal(signal.SIGUSR2)
+        server.wait_for('Not upgraded, this process goes on: the new supervisor did not serve within 1 s')
+        wait_until(
+            lambda: psutil.Process(server.pid).children(recursive=True) == [psutil.Process(pid) for pid in before]
+        )
+        assert {get(server.port) for _ in range(30)} == {'one'}
+        server.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0
 
 
 def test_a_stop_in_the_middle_of_an_upgrade_ends_both(project):

@@ -52,6 +52,7 @@ class Stage:
         self.started: list[FakeChild] = []
         self.given_up: list[StartFailure | None] = []
         self.done: list[StartFailure | None] = []
+        self.late: list[FakeChild] = []
         self.settlings = 0
         self.full = False
         self.health = None
@@ -79,6 +80,9 @@ class Stage:
 
     def settled(self) -> None:
         self.settlings += 1
+
+    def on_late(self, child) -> None:
+        self.late.append(child)
 
     def give_up(self, failure) -> None:
         self.given_up.append(failure)

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 from hpack import Decoder, Encoder
 
+from tests.operations.programs import h2load, wrk
+
 PATIENCE_S = 30.0
 UPLOAD = b'u' * 2000
 UPLOAD_PIECES = 10
@@ -22,10 +24,24 @@ UPLOAD_PIECES = 10
 class Tally:
     counts: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
+    # The client's ports of connections whose server process is known to have been lost.
+    doomed: set[int] = field(default_factory=set)
+    _lost: list[tuple[str, int]] = field(default_factory=list)
 
-    def failed(self, kind: str, why: object) -> None:
+    def failed(self, kind: str, why: object, port: int = 0) -> None:
+        """`port`: the client's, of the connection."""
         self.counts[f'{kind} failed'] += 1
-        self.failures.append(f'{kind}: {why!r}')
+        self.failures.append(f'{kind} from {port}: {why!r}')
+        self._lost.append((kind, port))
+
+    @property
+    def avoidable(self) -> int:
+        """How many failed outside the connections that were doomed."""
+        return self.failed_in_all - sum(port in self.doomed for _, port in self._lost)
+
+    def add(self, other: Tally) -> None:
+        self.counts += other.counts
+        self.failures += other.failures
 
     @property
     def answered(self) -> int:
@@ -39,8 +55,12 @@ class Tally:
 class Load:
     """`async with Load(http_port, https_port) as load`: the clients ask meanwhile."""
 
-    def __init__(self, http_port: int, https_port: int | None = None, *, pause_s: float = 0.002) -> None:
+    def __init__(
+        self, http_port: int, https_port: int | None = None, *, pause_s: float = 0.002, programs: bool = False
+    ) -> None:
+        """`programs`: wrk and h2load ask, too."""
         self.tally = Tally()
+        self._programs = Tally() if programs else None
         self._http_port = http_port
         self._https_port = https_port
         # Between two requests of a client: this is no measurement of speed.
@@ -54,6 +74,9 @@ class Load:
         if self._https_port is not None:
             clients += [self._encrypted] * 2
         self._tasks = [asyncio.create_task(client()) for client in clients]
+        if self._programs is not None:
+            for program in (wrk, h2load):
+                self._tasks.append(asyncio.create_task(program(self._http_port, self._programs, self._ending)))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -65,6 +88,15 @@ class Load:
                 task.cancel()
             elif task.exception() is not None:
                 self.tally.failed('client', task.exception())
+        if self._programs is not None:
+            self.tally.add(self._programs)
+            self._programs = None
+
+    @property
+    def answered(self) -> int:
+        """So far, the programs' runs that have ended among them."""
+        running = self._programs.answered if self._programs is not None else 0
+        return self.tally.answered + running
 
     async def reached(self, count: int) -> None:
         """Return once so many requests more are answered."""
@@ -128,7 +160,7 @@ class Load:
                         await asyncio.gather(*[client.get() for _ in range(3)])
                         await self._pause(self._pause_s)
                 except (OSError, EOFError, ValueError) as exc:
-                    self.tally.failed('http2', exc)
+                    self.tally.failed('http2', exc, _port(connection))
 
     async def _websocket(self) -> None:
         """Echoes; a close with 1012 (service restart) is the server's way to ask for another connection."""
@@ -139,7 +171,7 @@ class Load:
                 try:
                     await self._echo(*connection)
                 except (OSError, EOFError, ValueError, asyncio.TimeoutError) as exc:
-                    self.tally.failed('websocket', exc)
+                    self.tally.failed('websocket', exc, _port(connection))
 
     async def _echo(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(
@@ -194,7 +226,7 @@ class Load:
         try:
             return await asyncio.wait_for(self._exchange(kind, *connection, head, pieces), PATIENCE_S)
         except (OSError, EOFError, ValueError, asyncio.TimeoutError) as exc:
-            self.tally.failed(kind, exc)
+            self.tally.failed(kind, exc, _port(connection))
             return False
 
     async def _exchange(self, kind: str, reader, writer, head: bytes, pieces) -> bool:
@@ -211,6 +243,11 @@ class Load:
             raise ValueError(body)
         self.tally.counts[f'{kind} answered'] += 1
         return b'connection: close' not in answer
+
+
+def _port(connection: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> int:
+    """The client's."""
+    return int(connection[1].get_extra_info('sockname')[1])
 
 
 async def _message(reader: asyncio.StreamReader) -> tuple[int, bytes]:

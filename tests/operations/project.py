@@ -108,6 +108,12 @@ class Project:
         """Of the workers that serve, not of those on their way out."""
         return [int(pid) for pid in re.findall(r'process (\d+), serving', self.ask('status')[1])]
 
+    def pid_of(self, name: str) -> int:
+        """Of the worker of that name that has been there longest."""
+        found = re.search(rf'^{name}: process (\d+), serving', self.ask('status')[1], re.MULTILINE)
+        assert found is not None
+        return int(found.group(1))
+
     # ── what an operator does ────────────────────────────────────────────────────────────────────────────────────
 
     def write_app(self, version: str) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import signal
+import time
 from typing import TYPE_CHECKING
 
 import psutil
@@ -28,9 +27,9 @@ def kinds_of(count: int) -> list[str]:
     return kinds
 
 
-async def reloads(folder: Path, count: int, loop: str = 'auto') -> Tally:
+async def reloads(folder: Path, count: int, loop: str = 'auto', *, programs: bool = False) -> Tally:
     with Project(folder, loop=loop) as project:
-        async with Load(project.http_port, project.https_port) as load:
+        async with Load(project.http_port, project.https_port, programs=programs) as load:
             for number, kind in enumerate(kinds_of(count), 2):
                 await load.reached(BETWEEN)
                 await _reload(project, kind, str(number))
@@ -65,9 +64,9 @@ async def _answers(project: Project, version: str) -> bool:
     return await get(project.http_port) == version
 
 
-async def upgrades(folder: Path, count: int, loop: str = 'auto') -> Tally:
+async def upgrades(folder: Path, count: int, loop: str = 'auto', *, programs: bool = False) -> Tally:
     with Project(folder, loop=loop) as project:
-        async with Load(project.http_port, project.https_port) as load:
+        async with Load(project.http_port, project.https_port, programs=programs) as load:
             for number in range(2, count + 2):
                 await load.reached(BETWEEN)
                 await _upgrade(project, str(number))
@@ -93,7 +92,7 @@ async def _gone(pid: int) -> bool:
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
-async def replacements(folder: Path, count: int, loop: str = 'auto') -> Tally:
+async def replacements(folder: Path, count: int, loop: str = 'auto', *, programs: bool = False) -> Tally:
     """By requests served, and by memory; a lifetime is a minute at least (`ages`), and a stall loses what it holds (`stalls`)."""
     settings = {
         'workers_max_requests': '3000',
@@ -102,7 +101,7 @@ async def replacements(folder: Path, count: int, loop: str = 'auto') -> Tally:
         'respawn_interval': '0.2',
     }
     with Project(folder, loop=loop, **settings) as project:
-        async with Load(project.http_port, project.https_port) as load:
+        async with Load(project.http_port, project.https_port, programs=programs) as load:
             for number in range(count):
                 await load.reached(BETWEEN)
                 done = _replaced(project)
@@ -121,7 +120,7 @@ async def _more(project: Project, done: int) -> bool:
 
 
 async def stalls(folder: Path, count: int, loop: str = 'auto') -> Tally:
-    """Workers that hang: what they hold is lost, and nothing else."""
+    """Workers that hang: the connections they have accepted are lost, and nothing else."""
     settings = {'workers_stall_timeout': '1', 'workers_kill_timeout': '2', 'graceful_timeout': '1'}
     with Project(folder, loop=loop, **settings) as project:
         async with Load(project.http_port, project.https_port) as load:
@@ -129,12 +128,26 @@ async def stalls(folder: Path, count: int, loop: str = 'auto') -> Tally:
                 await load.reached(BETWEEN)
                 before = set(await _pids(project))
                 hanging = asyncio.create_task(get(project.http_port, '/stall'))
+                found = await _line(project, r'The loop of (worker-\d+) has not turned', number)
+                # Its loop accepts nothing from here on, and neither closes anything.
+                load.tally.doomed |= client_ports(project.pid_of(found.group(1)))
                 await until(lambda before=before: _replaced_one(project, before))
-                project.server.wait_for(r'main\.py", line \d+ in app', count=number)
+                await _line(project, r'main\.py", line \d+ in app', number)
                 # Which its death ends.
                 await asyncio.wait({hanging}, timeout=20)
                 assert hanging.exception() is not None or hanging.result() == ''
+            await load.reached(BETWEEN)
     return load.tally
+
+
+async def _line(project: Project, pattern: str, count: int):
+    return await asyncio.get_running_loop().run_in_executor(None, lambda: project.server.wait_for(pattern, count=count))
+
+
+def client_ports(pid: int) -> set[int]:
+    """Of the connections which that process has accepted."""
+    found = psutil.Process(pid).net_connections(kind='tcp')
+    return {each.raddr.port for each in found if each.raddr}
 
 
 async def ages(folder: Path, count: int, loop: str = 'auto') -> Tally:
@@ -156,44 +169,25 @@ async def _replaced_one(project: Project, before: set[int]) -> bool:
 
 
 async def kills(folder: Path, seconds: int, loop: str = 'auto') -> Tally:
-    """A random worker is killed every second; only what it holds may fail."""
+    """A random worker is killed every second; the connections it has accepted are lost, and nothing else."""
     with Project(folder, loop=loop, respawn_failed_workers='true') as project:
         async with Load(project.http_port, project.https_port) as load:
             for _ in range(seconds):
                 await asyncio.sleep(1)
                 pids = await _pids(project)
                 if pids:
-                    os.kill(random.choice(pids), signal.SIGKILL)
+                    load.tally.doomed |= _killed(random.choice(pids))
             await load.reached(BETWEEN)
     return load.tally
 
 
-async def growth(folder: Path, count: int, loop: str = 'auto') -> list[tuple[int, int, int, int, float]]:
-    """Reloads one after the other: (reloads, descriptors, processes, threads, memory in MiB) of the supervisor, now and then."""
-    found = []
-    with Project(folder, loop=loop) as project:
-        async with Load(project.http_port, pause_s=0.05):
-            for number in range(count + 1):
-                if number:
-                    status, message = await project.do('reload')
-                    assert status == 0, message
-                if number % max(1, count // 20) == 0:
-                    await until(lambda: _calm(project))
-                    found.append((number, *await _figures(project)))
-    return found
-
-
-async def _calm(project: Project) -> bool:
-    return len(psutil.Process(project.supervisor_pid).children()) == 2
-
-
-async def _figures(project: Project) -> tuple[int, int, int, float]:
-    process = psutil.Process(project.supervisor_pid)
-    # The least of some moments: what ends just now is no growth.
-    descriptors = []
-    for _ in range(5):
-        descriptors.append(process.num_fds())
-        await asyncio.sleep(0.05)
-    family = [process, *process.children(recursive=True)]
-    memory = process.memory_info().rss / 1024**2
-    return min(descriptors), len(family), sum(each.num_threads() for each in family), round(memory, 1)
+def _killed(pid: int) -> set[int]:
+    """The clients' ports of what it held."""
+    process = psutil.Process(pid)
+    # So that it accepts nothing more between the look and the end.
+    process.suspend()
+    while process.status() != psutil.STATUS_STOPPED:
+        time.sleep(0.001)
+    ports = client_ports(pid)
+    process.kill()
+    return ports

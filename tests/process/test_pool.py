@@ -132,6 +132,40 @@ def test_a_change_that_needs_nobody_new_only_lets_go():
     assert stage.done == [None]
 
 
+def test_who_does_not_start_in_time_ends_the_change_and_nothing_else():
+    stage = Stage(start_s=90.0)
+    old = stage.open()
+    first, second = stage.change(stage.generation(2))
+    stage.ready(first, second)
+    stage.pass_time(89)
+    assert stage.done == []
+    stage.pass_time(1)
+    assert stage.late == [first, second]
+    assert first.phase == 'opening'
+    stage.pass_time(1)
+    assert [failure.message for failure in stage.done] == ['worker-1, worker-2 did not start within 90 s']
+    assert [child.phase for child in (*old, first, second)] == ['serving', 'serving', 'leaving', 'leaving']
+
+
+def test_who_has_started_in_time_is_not_given_up_later():
+    stage = Stage(start_s=90.0)
+    stage.open()
+    stage.serve(*stage.change(stage.generation(2), overlap_s=120.0))
+    stage.pass_time(100)
+    assert stage.done == []
+    stage.pass_time(20)
+    assert stage.done == [None]
+    stage.pass_time(1000)
+    assert stage.late == []
+
+
+def test_the_first_start_may_take_as_long_as_it_likes():
+    stage = Stage(start_s=90.0)
+    stage.pool.open(stage.generation())
+    stage.pass_time(1000)
+    assert (stage.late, stage.given_up) == ([], [])
+
+
 def test_what_waits_is_done_after_the_change():
     stage = Stage()
     stage.open()

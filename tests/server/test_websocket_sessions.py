@@ -13,7 +13,7 @@ from granian.observe import access_log
 from granian.protocol.limits import DeflateSettings
 from granian.server import deadlines
 from tests.helpers.serving import WEBSOCKETS, answer, one_loop
-from tests.helpers.websocket import ask, echo, open_session
+from tests.helpers.websocket import Peer, ask, echo, open_session
 from tests.helpers.websocket_engines import BINARY, PING, PONG, TEXT, close, frame, message
 
 ACCEPT = {'type': 'websocket.accept'}
@@ -379,11 +379,9 @@ async def test_a_stop_waits_no_longer_than_it_may(serve, silent):
 
 
 @one_loop
-async def test_a_session_that_is_asked_for_while_it_stops_is_503(serve):
-    async def app(scope, receive, send):
-        await answer(send)
-
-    async with serve(app) as server:
+async def test_a_session_that_is_asked_for_while_it_stops_begins_and_is_told_at_once(serve):
+    seen = []
+    async with serve(keeper(seen)) as server:
         client = await server.connect()
         await client.send(b'GET / HTTP/1.1\r\nHost: test\r\n')
         await server.until(lambda: [c for c in server.connections if c.engine.phase == 'head'])
@@ -393,9 +391,11 @@ async def test_a_session_that_is_asked_for_while_it_stops_is_503(serve):
             b'Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n'
             b'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
         )
-        assert (await client.reply()).status == 503
-        client.close()
+        opened = await client.head()
+        assert opened.status == 101
+        assert await Peer(client, opened).gone() == (1012, b'service restart')
         await stopping
+    assert seen == [(1012, 'service restart')]
 
 
 @one_loop

@@ -273,6 +273,17 @@ class Server(Section):
         ),
         Flag('--workers-stall-timeout', 'Replace a worker whose event loop has not turned for so long'),
     ] = None
+    workers_start_timeout: Annotated[
+        Duration,
+        Field(
+            ge=1,
+            le=WAIT_MAX_S,
+            description='How long the new workers of a reload, a replacement or an upgrade may take until they accept; then '
+            'they are given up, and what was before goes on. The first start may take as long as it likes: nothing else '
+            'serves meanwhile.',
+            examples=['90s'],
+        ),
+    ] = 300.0
     runtime_threads: Annotated[
         Whole,
         Field(

@@ -43,6 +43,8 @@ class SupervisorSettings:
     respawn: bool
     # From the request to stop until workers that are still there are killed.
     kill_after_s: float
+    # From the start of workers that are to take others' places until they accept.
+    start_s: float = math.inf
     respawn_interval_s: float = 0.0
     lifetime_s: float | None = None
     lifetime_jitter_s: float = 0.0
@@ -128,6 +130,7 @@ def supervisor(config: Config) -> SupervisorSettings:
         server.workers,
         server.respawn_failed_workers,
         kill_after_s,
+        start_s=server.workers_start_timeout,
         respawn_interval_s=server.respawn_interval,
         lifetime_s=server.workers_lifetime,
         lifetime_jitter_s=server.workers_lifetime_jitter,

@@ -101,11 +101,15 @@ class Health:
             self._watch(child, stall_s)
             return
         logger.error('The loop of %s has not turned for %.1f s', child.name, silent_s)
+        self.ask_stacks(child)
+        self._pool.wish(child, 'a loop that has stalled', urgent=True)
+
+    def ask_stacks(self, child: Child) -> None:
+        """Have it told what its threads are doing."""
         child.signal(STACKS_SIGNAL)
         # Ours from here on: the worker may be gone, and with it what is its, before they are told.
         stacks, child.stacks = child.stacks, None
         self._timers.after(STACKS_S, lambda: self._tell_stacks(child, stacks))
-        self._pool.wish(child, 'a loop that has stalled', urgent=True)
 
     def _tell_stacks(self, child: Child, stacks: Stacks | None) -> None:
         said = ''

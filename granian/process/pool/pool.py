@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from granian.observe.logs import logger
 from granian.process.pool.change import Change
+from granian.process.pool.health import STACKS_S
 from granian.process.report import StartFailure
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ class Owner(Protocol):
 
     def on_serving(self, child: Child) -> None:
         """It accepts from now on."""
+
+    def on_late(self, child: Child) -> None:
+        """It has taken too long to start, and is about to be given up."""
 
     def give_up(self, failure: StartFailure | None) -> None:
         """The server cannot go on: of a failure that is to be told, or of one that was."""
@@ -95,9 +99,21 @@ class Pool:
             except OSError as exc:
                 self.abandon(could_not_start(slot, exc))
                 return
+        start_s = generation.plan.supervisor.start_s
+        change.expect(self._timers, start_s, lambda: self._ask_late(change, start_s))
         if not change.candidates:
             # Fewer workers on sockets that all of them share.
             self._commit()
+
+    def _ask_late(self, change: Change, start_s: float) -> None:
+        for child in change.late:
+            self._owner.on_late(child)
+        # Told to end, they would say nothing more.
+        change.expect(self._timers, STACKS_S, lambda: self._give_up_late(change, start_s))
+
+    def _give_up_late(self, change: Change, start_s: float) -> None:
+        names = ', '.join(child.name for child in change.late)
+        self.abandon(StartFailure('FatalError', f'{names} did not start within {start_s:g} s', ''))
 
     def abandon(self, failure: StartFailure) -> None:
         """Stop the change that is under way; what was before goes on."""
@@ -165,6 +181,7 @@ class Pool:
     def _commit(self) -> None:
         change, self.change = self.change, None
         assert change is not None
+        change.cancel()
         self.generation = change.generation
         gone = [self.members.pop(slot) for slot in change.candidates if slot in self.members]
         gone += [self.members.pop(slot) for slot in list(self.members) if slot >= change.generation.workers]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from granian.process.reloading.rereading import Reread
     from granian.process.service_manager import ServiceManager
     from granian.process.situation import Situation
+    from granian.process.timers import Timer, Timers
     from granian.process.waiting import Waiting
 
     # What is told at the end; None: all went well.
@@ -34,6 +35,7 @@ class Helper(Protocol):
     situation: Situation
     pool: Pool
     manager: ServiceManager
+    timers: Timers
 
     waiting: Waiting
 
@@ -52,6 +54,7 @@ class Reload:
     def __init__(self, helper: Helper) -> None:
         self._helper = helper
         self._reader: Reader | None = None
+        self._patience: Timer | None = None
         self._tell: Tell | None = None
         # Why the last one that was given up was.
         self._given_up = SUPERSEDED
@@ -72,6 +75,9 @@ class Reload:
             self._refuse(Refused(f'the configuration could not be read: {(exc.strerror or str(exc)).lower()}'))
             return
         self._helper.waiting.wait_for(reader, lambda: self._read(reader))
+        start_s = self._helper.situation.generation.plan.supervisor.start_s
+        late = f'the configuration could not be read within {start_s:g} s'
+        self._patience = self._helper.timers.after(start_s, lambda: self._give_up_reading(late))
 
     def _ran_hooks(self) -> bool:
         try:
@@ -98,19 +104,27 @@ class Reload:
         """Give up what is under way."""
         self._given_up = why
         if self._reader is not None:
-            self._reader.kill()
-            self._helper.waiting.let_go(self._reader)
-            self._reader = None
-            self._refuse(Refused(why))
+            self._give_up_reading(why)
         elif self._tell is not None:
             self._helper.pool.abandon(StartFailure('FatalError', why, ''))
+
+    def _give_up_reading(self, why: str) -> None:
+        assert self._reader is not None
+        self._reader.kill()
+        self._let_go(self._reader)
+        self._refuse(Refused(why))
+
+    def _let_go(self, reader: Reader) -> None:
+        assert self._patience is not None
+        self._patience.cancel()
+        self._helper.waiting.let_go(reader)
+        self._reader = None
 
     def _read(self, reader: Reader) -> None:
         found = reader.outcome()
         if found is None:
             return
-        self._helper.waiting.let_go(reader)
-        self._reader = None
+        self._let_go(reader)
         if isinstance(found, Refused):
             self._refuse(found)
         else:

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from granian.process.control import Control
+    from granian.process.plan.sections import SupervisorSettings
     from granian.process.reloading.reload import Tell
     from granian.process.service_manager import ServiceManager
     from granian.process.situation import Situation
+    from granian.process.timers import Timer, Timers
     from granian.process.waiting import Waiting
 
 
@@ -28,6 +30,7 @@ class Upgrading(Protocol):
     waiting: Waiting
     manager: ServiceManager
     control: Control
+    timers: Timers
 
     def help(self, life: Callable[[], int], ended: Callable[[int], None], *, listens: bool) -> int: ...
 
@@ -74,6 +77,9 @@ class Upgrade:
         self._pid: int | None = None
         self._word: _Word | None = None
         self._tell: Tell | None = None
+        # Until it serves; then, where it does not, until it ends.
+        self._patience: Timer | None = None
+        self._is_late = False
 
     def begin(self, tell: Tell) -> None:
         """`tell` is called with what went wrong, or None."""
@@ -91,6 +97,8 @@ class Upgrade:
             return
         self._tell = tell
         logger.info('Upgrading: process %d starts', self._pid)
+        self._is_late = False
+        self._patience = self._owner.timers.after(self._settings.start_s, self._give_up)
         self._word.close_writer()
         self._owner.waiting.wait_for(self._word, self._read)
 
@@ -107,10 +115,29 @@ class Upgrade:
             if control_fd != -1:
                 os.close(control_fd)
 
+    @property
+    def _settings(self) -> SupervisorSettings:
+        return self._owner.situation.generation.plan.supervisor
+
     def cancel(self) -> None:
         """We are to end: so is whoever would take our place."""
         if self._pid is not None:
             os.kill(self._pid, signal.SIGTERM)
+
+    def _give_up(self) -> None:
+        """It has taken too long."""
+        self._is_late = True
+        self.cancel()
+        self._patience = self._owner.timers.after(self._settings.kill_after_s, self._kill)
+
+    def _kill(self) -> None:
+        if self._pid is not None:
+            # Its workers see that it is gone, and end.
+            os.kill(self._pid, signal.SIGKILL)
+
+    def _stop_waiting(self) -> None:
+        assert self._patience is not None
+        self._patience.cancel()
 
     def _life(self, control_fd: int) -> int:
         assert self._word is not None
@@ -140,6 +167,7 @@ class Upgrade:
         assert pid is not None
         assert tell is not None
         self._pid = self._tell = None
+        self._stop_waiting()
         tell(None)
         self._owner.succeeded(pid, set(json.loads(said)['kept']))
 
@@ -150,7 +178,11 @@ class Upgrade:
         if self._word.fileno() != -1:
             self._owner.waiting.let_go(self._word)
         self._pid = None
-        _refuse(self._tell, f'the new supervisor ended with status {code} before it served')
+        self._stop_waiting()
+        late = f'did not serve within {self._settings.start_s:g} s'
+        _refuse(
+            self._tell, f'the new supervisor {late if self._is_late else f"ended with status {code} before it served"}'
+        )
 
 
 def _refuse(tell: Tell, why: str) -> None:
