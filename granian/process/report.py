@@ -49,6 +49,9 @@ class Report(Protocol):
     def alive(self) -> None:
         """Its loop turns."""
 
+    def closed(self) -> None:
+        """It accepts nothing more, and holds no listening socket."""
+
 
 def failure_of(error: BaseException) -> StartFailure:
     if isinstance(error, FatalError):
@@ -95,6 +98,9 @@ class ChannelReport:
 
     def leaving(self) -> None:
         self._say(say='leaving')
+
+    def closed(self) -> None:
+        self._say(say='closed')
 
     def failed(self, failure: StartFailure) -> None:
         self._say(say='failed', failure=asdict(failure))

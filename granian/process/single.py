@@ -27,6 +27,9 @@ class DirectReport:
     def leaving(self) -> None:
         """Nobody takes its place."""
 
+    def closed(self) -> None:
+        """Nobody waits for that here."""
+
     def tired(self, reason: str) -> None:
         logger.warning('worker-1 is to be replaced (%s), which this platform cannot do', reason)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from granian.errors import FatalError, PidFileError
 from granian.observe.logs import logger
 from granian.process import control, pid_file, titles
+from granian.process.listening.lapsed import Lapsed
 from granian.process.listening.sockets import bind_all
 from granian.process.plan import encryption
 from granian.process.plan.planning import configure_logs
@@ -41,7 +42,7 @@ class Situation:
         self.pid_file = pid_file.PidFile(None if predecessor else plan.pid_file)
         workers = plan.supervisor.workers
         try:
-            sockets = bind_all(plan.wanted, workers, predecessor.sockets if predecessor else None)
+            sockets = bind_all(plan.wanted, workers, *([predecessor.sockets] if predecessor else []))
         except FatalError:
             self.pid_file.close()
             raise
@@ -49,6 +50,7 @@ class Situation:
             predecessor.sockets.without(sockets).close()
         self.generation = Generation(1, plan, sockets, workers, credentials)
         self.coming: Generation | None = None
+        self._lapsed = Lapsed()
         self._new_pid_file: pid_file.PidFile | None = None
 
     @property
@@ -58,7 +60,8 @@ class Situation:
         return None if settings is None else replace(settings, files=(*self._files, *settings.files))
 
     def every_sockets(self) -> list[Sockets]:
-        return [each.sockets for each in (self.generation, self.coming) if each is not None]
+        generations = [self.generation] if self.coming is None else [self.generation, self.coming]
+        return [*[each.sockets for each in generations], *self._lapsed.sockets]
 
     def control_path(self) -> Path:
         plan = self.generation.plan
@@ -70,7 +73,7 @@ class Situation:
         credentials = encryption.credentials_of(plan)
         self._umask.set(plan.umask)
         try:
-            sockets = bind_all(plan.wanted, workers, now.sockets)
+            sockets = bind_all(plan.wanted, workers, now.sockets, *self._lapsed.sockets)
         except FatalError:
             self._umask.set(now.plan.umask)
             raise
@@ -79,7 +82,7 @@ class Situation:
                 self._new_pid_file = pid_file.PidFile(plan.pid_file)
         except FatalError:
             self._umask.set(now.plan.umask)
-            _let_go(sockets.without(now.sockets))
+            self._forget(sockets)
             raise
         self.coming = Generation(now.number + 1, plan, sockets, workers, credentials)
         return self.coming
@@ -88,10 +91,15 @@ class Situation:
         """It will not serve."""
         assert self.coming is not None
         self._umask.set(self.generation.plan.umask)
-        _let_go(self.coming.sockets.without(self.generation.sockets))
+        self._forget(self.coming.sockets)
         if self._new_pid_file is not None:
             self._new_pid_file.close()
         self.coming = self._new_pid_file = None
+
+    def _forget(self, sockets: Sockets) -> None:
+        fresh = sockets.without(self.generation.sockets, *self._lapsed.sockets)
+        fresh.close()
+        fresh.remove_files()
 
     def follow(self) -> None:
         """What was coming serves now."""
@@ -112,12 +120,18 @@ class Situation:
             )
         if now.plan.summary != before.plan.summary:
             logger.info('%s', now.plan.summary)
+        self._lapsed.give_back(now.sockets)
         gone = before.sockets.without(now.sockets)
-        gone.refuse_more()
+        self._lapsed.take(gone)
         gone.remove_files()
         for bound in gone.bound:
             logger.info('No longer listening at: %s', before.plan.url(bound))
         now.sockets.set_permissions()
+
+    def let_go(self, held: set[int]) -> None:
+        """Close sockets of listeners that are gone, but for those `held` (by id) by workers."""
+        coming = set() if self.coming is None else set(map(id, self.coming.sockets.every()))
+        self._lapsed.let_go(held | coming)
 
     def _log_as(self, settings: LogSettings) -> None:
         if settings == self.logs:
@@ -159,13 +173,10 @@ class Situation:
         if self.coming is not None:
             self.forget_coming()
         self.generation.sockets.refuse_more()
+        self._lapsed.let_go(())
 
     def close(self) -> None:
         self.generation.sockets.close()
+        self._lapsed.let_go(())
         self.generation.sockets.remove_files()
         self.pid_file.close()
-
-
-def _let_go(sockets: Sockets) -> None:
-    sockets.close()
-    sockets.remove_files()

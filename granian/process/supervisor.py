@@ -208,6 +208,9 @@ class Supervisor:
                 self._on_leaving(child)
             elif said['say'] == 'failed':
                 child.failure = report.StartFailure(**said['failure'])
+            elif said['say'] == 'closed':
+                child.is_closed = True
+                self._let_sockets_go()
             elif said['say'] == 'alive':
                 self._health.on_alive(child)
             elif said['say'] == 'tired':
@@ -232,6 +235,11 @@ class Supervisor:
                 # Something it started still holds the other end.
                 self.waiting.let_go(child)
             self.pool.on_end(child, code)
+        self._let_sockets_go()
+
+    def _let_sockets_go(self) -> None:
+        holders = [child for child in self._children.values() if not child.is_closed]
+        self.situation.let_go({id(sock) for child in holders for sock in child.part.sockets})
 
     def _ended(self) -> list[tuple[Child, int]]:
         """Workers that are gone, with their exit codes; they are no longer among `_children`."""
@@ -284,6 +292,7 @@ class Supervisor:
 
     def followed(self) -> None:
         """Another generation serves."""
+        self._let_sockets_go()
         self._auto.follow(self.situation.watch)
         self._health.follow(self.situation.generation)
         self._open_control()

@@ -180,11 +180,12 @@ class Serving:
             server = await self._loop.create_server(connection, sock=sock, backlog=listener.backlog)
         self._servers.append(server)
 
-    async def stop(self, leave: Collection[int] = ()) -> None:
+    async def stop(self, leave: Collection[int] = (), closed: Callable[[], object] | None = None) -> None:
         """Accept nothing more, finish what has begun, cut what takes too long, stop the applications.
 
         What waits in the queue of a socket is accepted and served, but for the sockets numbered in `leave`: those go on
         elsewhere. Where any does there is time: a client whose connection is idle is more likely to ask once more in it.
+        `closed` is called once no socket is listened on any more.
         """
         idle_s = DRAIN_IDLE_BESIDE_S if leave else DRAIN_IDLE_S
         for service in self._services:
@@ -195,6 +196,8 @@ class Serving:
         self.sessions.drain()
         # Connections that are made from now on drain from the start.
         await self._stop_accepting(leave)
+        if closed is not None:
+            closed()
         try:
             await asyncio.wait_for(self.shared.idle(), self._settings.graceful_timeout_s)
         except asyncio.TimeoutError:

@@ -29,6 +29,9 @@ async def app(scope, receive, send):
         body = str(os.getpid()).encode()
     elif scope['path'] == '/colour':
         body = os.environ.get('SHOP_COLOUR', '').encode()
+    elif scope['path'] == '/blocked':
+        os.write(1, b'blocked\\n')
+        body = read_fifo()
     elif scope['path'] == '/held':
         os.write(1, b'held\\n')
         body = await asyncio.get_running_loop().run_in_executor(None, read_fifo)
@@ -198,6 +201,38 @@ def test_an_address_widens_and_narrows_on_the_same_port(project):
         project.reload(server, count=2)
         wait_until(lambda: refuses('127.0.0.2', port))
         assert get(port) == 'one'
+
+
+@pytest.mark.parametrize('loop', ['asyncio', 'uvloop'])
+def test_a_listener_comes_again_while_a_worker_that_is_to_go_still_holds_its_port(project, loop):
+    other = f'[[listeners]]\nbind = "127.0.0.2:{free_port("127.0.0.2")}"'
+    port = int(other.split(':')[1].rstrip('"'))
+    project.write(server=f'loop = "{loop}"', listeners=other)
+    with project.serving() as server, contextlib.closing(http.client.HTTPConnection('127.0.0.1', server.port)) as held:
+        (before,) = server.worker_pids()
+        held.request('GET', '/blocked')
+        server.wait_for('^blocked$')
+        # Its loop does not turn: it is not told to go before this ends.
+        project.write(server=f'loop = "{loop}"')
+        project.reload(server)
+        project.write(server=f'loop = "{loop}"', listeners=other)
+        project.reload(server, count=2)
+        assert before in server.worker_pids()
+        with contextlib.closing(http.client.HTTPConnection('127.0.0.2', port, timeout=20)) as client:
+            client.request('GET', '/pid')
+            assert int(client.getresponse().read()) != before
+        (project.folder / 'fifo').write_text('seen')
+        assert held.getresponse().read() == b'seen'
+        wait_gone([before])
+        project.write(server=f'loop = "{loop}"')
+        project.reload(server, count=3)
+        wait_until(lambda: refuses('127.0.0.2', port))
+
+
+def free_port(host: str) -> int:
+    with socket.socket() as sock:
+        sock.bind((host, 0))
+        return sock.getsockname()[1]
 
 
 def refuses(host: str, port: int) -> bool:

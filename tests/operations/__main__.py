@@ -37,6 +37,7 @@ def main() -> int:
         '--programs', action=argparse.BooleanOptionalAction, default=True, help='wrk and h2load ask, too'
     )
     parser.add_argument('--requests', type=int, default=1_000_000, help='for `grow`: how many at least')
+    parser.add_argument('--steps', action='store_true', help='for `grow`: each part after a line of input')
     parser.add_argument('--plot', type=Path, help='for `grow`: the SVG to be written')
     arguments = parser.parse_args()
     if arguments.programs and programs.missing():
@@ -53,7 +54,7 @@ async def _found(arguments, count):
     if arguments.run not in ALONE:
         run = functools.partial(run, programs=arguments.programs)
     if arguments.run == 'grow':
-        run = functools.partial(run, requests=arguments.requests)
+        run = functools.partial(run, requests=arguments.requests, steps=arguments.steps)
     with tempfile.TemporaryDirectory(prefix='granian-operations-') as folder:
         return await run(Path(folder), count, arguments.loop)
 

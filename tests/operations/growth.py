@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -33,14 +34,16 @@ class Sample:
 
 
 async def growth(
-    folder: Path, count: int, loop: str = 'auto', *, requests: int = 0, programs: bool = False
+    folder: Path, count: int, loop: str = 'auto', *, requests: int = 0, programs: bool = False, steps: bool = False
 ) -> list[Sample]:
-    """So many reloads, and at least so many requests, in parts; a sample before and after each."""
+    """So many reloads, and at least so many requests, in parts; a sample before and after each. `steps`: each after a line of input."""
     parts = min(PARTS, count)
     asked = 0
     with Project(folder, loop=loop) as project:
         found = [await _sample(project, 0, 0)]
         for part in range(1, parts + 1):
+            if steps:
+                await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
             reloads = count * part // parts - found[-1].reloads
             load = Load(project.http_port, project.https_port, pause_s=0.02, programs=programs)
             async with load:

@@ -15,6 +15,7 @@ import pytest
 from granian.config.types.bind import Bind, parse_bind
 from granian.errors import BindError
 from granian.process.listening import sockets as process_sockets
+from granian.process.listening.lapsed import Lapsed
 from granian.process.listening.sockets import Wanted, bind_all, bind_faults
 from granian.process.listening.unix_socket import SocketFile
 
@@ -393,6 +394,44 @@ def test_a_mode_that_may_not_be_set_is_told_and_no_harm(tmp_path, caplog, monkey
         sockets.bound = [replace(sockets.bound[0], file=SomebodysFile.at(str(path)))]
         sockets.set_permissions()
         assert f'The permissions of {path} stay: operation not permitted' in caplog.text
+
+
+def connects(address) -> bool:
+    try:
+        socket.create_connection(address, timeout=0.3).close()
+    except TimeoutError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='newcomers are kept out on Linux only')
+def test_a_port_that_was_let_go_is_had_again_while_somebody_holds_it():
+    with bound('127.0.0.1:0', slots=2) as before:
+        (place,) = before.bound
+        lapsed = Lapsed()
+        lapsed.take(before.without())
+        assert not connects(place.address)
+        # As long as a worker holds them, the port is nobody else's.
+        lapsed.let_go(set(map(id, place.sockets)))
+        wanted = [Wanted(parse_bind('127.0.0.1:0'), 128)]
+        now = bind_all(wanted, 3, *lapsed.sockets)
+        assert now.bound[0].sockets[:2] == place.sockets
+        lapsed.give_back(now)
+        now.bound[0].sockets[2].listen(8)
+        lapsed.let_go(())
+        assert all(connects(place.address) for _ in range(20))
+        now.close()
+
+
+def test_what_was_let_go_is_closed_once_nobody_holds_it():
+    with bound('127.0.0.1:0', slots=2) as before:
+        first, second = before.bound[0].sockets
+        lapsed = Lapsed()
+        lapsed.take(before.without())
+        lapsed.let_go({id(second)})
+        assert (first.fileno(), second.fileno() == -1) == (-1, False)
+        lapsed.let_go(())
+        assert (second.fileno(), lapsed.sockets) == (-1, [])
 
 
 def test_the_mode_of_a_unix_socket_follows(tmp_path):

@@ -105,16 +105,31 @@ class Sockets:
 
     def refuse_more(self) -> None:
         """Let the workers accept what is queued, and nobody else connect."""
+        self.keep_out()
+        self.close()
+
+    def keep_out(self) -> None:
+        """Let nobody else connect."""
         for bound in self.bound:
             if sys.platform == 'linux' and bound.owned and not bound.borrowed:
                 for sock in bound.sockets:
-                    _refuse_more(sock)
-        self.close()
+                    _keep_out(sock)
 
     def close(self) -> None:
         """Stop listening, as far as this process is concerned. What the workers hold goes on."""
         for sock in self.every():
             sock.close()
+
+    def let_go(self, held: Collection[int]) -> None:
+        """Close, and forget, what is not `held` (by id)."""
+        left = []
+        for bound in self.bound:
+            for sock in bound.sockets:
+                if id(sock) not in held:
+                    sock.close()
+            sockets = tuple(sock for sock in bound.sockets if id(sock) in held)
+            left += [replace(bound, sockets=sockets)] if sockets else []
+        self.bound = left
 
     def remove_files(self) -> None:
         for bound in self.bound:
@@ -132,10 +147,10 @@ class Sockets:
                 # It serves all the same.
                 logger.error('The permissions of %s stay: %s', bound.address[0], (exc.strerror or str(exc)).lower())
 
-    def without(self, others: Sockets) -> Sockets:
+    def without(self, *others: Sockets) -> Sockets:
         """What is bound here and not there."""
-        kept = set(map(id, others.every()))
-        left = Sockets()
+        kept = {id(sock) for each in others for sock in each.every()}
+        left = Sockets(self.wanted)
         for bound in self.bound:
             sockets = tuple(sock for sock in bound.sockets if id(sock) not in kept)
             if sockets:
@@ -144,7 +159,7 @@ class Sockets:
         return left
 
 
-def _refuse_more(sock: socket.socket) -> None:
+def _keep_out(sock: socket.socket) -> None:
     if sock.family == socket.AF_UNIX:
         # A shut Unix socket refuses but still hands out its queue; TCP would reset the queue instead.
         sock.shutdown(socket.SHUT_RD)
@@ -152,14 +167,13 @@ def _refuse_more(sock: socket.socket) -> None:
         syn_filter.attach(sock)
 
 
-def bind_all(wanted: Sequence[Wanted], slots: int, before: Sockets | None = None) -> Sockets:
+def bind_all(wanted: Sequence[Wanted], slots: int, *before: Sockets) -> Sockets:
     """Bind and listen, all or nothing. Raises BindError for the first listener that cannot be served.
 
     What is bound `before` and still wanted is kept, and grows to so many slots; its further sockets are bound and do not
     listen before a worker does.
     """
     sockets = Sockets(wanted)
-    before = before or Sockets()
     kept = _Kept(before)
     taken = [kept.take(want) for want in wanted]
     leaving = kept.left()
@@ -171,7 +185,7 @@ def bind_all(wanted: Sequence[Wanted], slots: int, before: Sockets | None = None
             else:
                 sockets.bound.extend(_bind(number, want, slots, descriptors, leaving))
     except BindError:
-        fresh = sockets.without(before)
+        fresh = sockets.without(*before)
         fresh.close()
         fresh.remove_files()
         raise
@@ -182,17 +196,18 @@ def bind_all(wanted: Sequence[Wanted], slots: int, before: Sockets | None = None
 class _Kept:
     """What is bound already, to be taken by listeners that ask for the same."""
 
-    def __init__(self, before: Sockets) -> None:
+    def __init__(self, before: Sequence[Sockets]) -> None:
         self._left: list[tuple[Wanted, list[Bound]]] = [
-            (want, [bound for bound in before.bound if bound.listener == number])
-            for number, want in enumerate(before.wanted)
+            (want, [bound for bound in sockets.bound if bound.listener == number])
+            for sockets in before
+            for number, want in enumerate(sockets.wanted)
         ]
 
     def take(self, want: Wanted) -> list[Bound]:
         for each in self._left:
             had, bound = each
             # A socket whose file somebody has removed is reached by nobody.
-            if had.bind == want.bind and all(one.file is None or one.file.is_ours() for one in bound):
+            if bound and had.bind == want.bind and all(one.file is None or one.file.is_ours() for one in bound):
                 self._left.remove(each)
                 return bound
         return []

@@ -11,7 +11,7 @@ import socket
 import struct
 
 # asm-generic/socket.h
-SO_ATTACH_FILTER = 26
+SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27
 SYN_ACK_MASK, SYN = 0x12, 0x02
 # A classic BPF program on the TCP header, whose flags are byte 13: (code, jump if true, jump if false, constant).
 PROGRAM = (
@@ -30,3 +30,10 @@ def attach(sock: socket.socket) -> None:
     # Where a sandbox forbids it, newcomers of the last microseconds may be reset.
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack('HP', len(PROGRAM), address))
+
+
+def detach(sock: socket.socket) -> None:
+    """Take them again."""
+    # There is none.
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)

@@ -49,6 +49,8 @@ class Child:
         self._channel: socket.socket | None = None
         self._lines = Lines()
         self.has_hung_up = False
+        # It accepts nothing more, and has closed what it listened on.
+        self.is_closed = False
         # Waited for.
         self.is_gone = False
 

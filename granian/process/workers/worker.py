@@ -135,7 +135,7 @@ class Worker:
             self._beat(asyncio.get_running_loop())
             await orders.stopped.wait()
             self._report.leaving()
-            await serving.stop(orders.leave)
+            await serving.stop(orders.leave, self._report.closed)
             descriptors.stop()
         else:
             await serving.stop()
