@@ -45,18 +45,24 @@ async def growth(
             if steps:
                 await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
             reloads = count * part // parts - found[-1].reloads
-            load = Load(project.http_port, project.https_port, pause_s=0.02, programs=programs)
-            async with load:
-                for _ in range(reloads):
-                    status, message = await project.do('reload')
-                    assert status == 0, message
-                while load.answered < requests * part // parts - asked:
-                    await asyncio.sleep(0.1)
-            assert not load.tally.failed_in_all, load.tally.failures
-            asked += load.answered
+            asked += await _part(project, reloads, requests * part // parts - asked, programs=programs)
             found.append(await _sample(project, count * part // parts, asked))
             print(*row(found[-1]), sep='\t', flush=True)
     return found
+
+
+async def _part(project: Project, reloads: int, requests: int, *, programs: bool) -> int:
+    """How many were answered."""
+    async with Load(project.http_port, project.https_port, pause_s=0.02) as load:
+        for _ in range(reloads):
+            status, message = await project.do('reload')
+            assert status == 0, message
+    async with Load(project.http_port, project.https_port, programs=programs) as more:
+        while load.answered + more.answered < requests:
+            await asyncio.sleep(0.05)
+    failures = load.tally.failures + more.tally.failures
+    assert not failures, failures
+    return load.answered + more.answered
 
 
 async def _sample(project: Project, reloads: int, requests: int) -> Sample:
