@@ -7,11 +7,41 @@ import stat
 from typing import TYPE_CHECKING
 
 from granian.adapters.asgi.files import FLAGS
+from granian.file_sending import AT_ONCE_BYTES, read_at
 from granian.protocol.responses import response_head
 
 if TYPE_CHECKING:
     from granian.exchange import Exchange
     from granian.protocol.responses import ResponseHead
+
+
+def send_small_file(exchange: Exchange, response: ResponseHead, path: str, span: tuple[int, int] | None) -> bool:
+    """Answer with what one read gives. False: it is not as simple as that, and nothing was sent."""
+    if response.bodiless or exchange.head.method == 'HEAD':
+        return False
+    try:
+        data = _small_file(path, span)
+    except (OSError, ValueError):
+        return False
+    if data is None or response.length not in (None, len(data)):
+        return False
+    exchange.respond(response, data)
+    return True
+
+
+def _small_file(path: str, span: tuple[int, int] | None) -> bytes | None:
+    """What is asked of a regular file, if it is little."""
+    descriptor = os.open(path, FLAGS)
+    try:
+        facts = os.fstat(descriptor)
+        start, end = span or (0, facts.st_size)
+        count = max(0, min(end, facts.st_size) - start)
+        if count > AT_ONCE_BYTES or not stat.S_ISREG(facts.st_mode):
+            return None
+        data = read_at(descriptor, count, start)
+        return data if len(data) == count else None
+    finally:
+        os.close(descriptor)
 
 
 async def send_file(exchange: Exchange, response: ResponseHead, path: str, span: tuple[int, int] | None) -> None:

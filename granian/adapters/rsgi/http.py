@@ -196,8 +196,13 @@ class HTTPProtocol:
         path = os.fsdecode(file)
         response = text_head(status, headers)
         self._answered = True
-        if not self._exchange.done:
-            self._file = _FileAnswer(self._exchange, rsgi_files.send_file(self._exchange, response, path, span))
+        exchange = self._exchange
+        try:
+            if not (exchange.done or rsgi_files.send_small_file(exchange, response, path, span)):
+                self._file = _FileAnswer(exchange, rsgi_files.send_file(exchange, response, path, span))
+        except ClientDisconnected:
+            # Nobody is there to be answered.
+            pass
 
     @property
     def sends_file(self) -> bool:
