@@ -149,7 +149,7 @@ class Http2Connection(Wire):
             self._waiting
             or gate.busy >= gate.limit
             or (engine.streams_open >= HTTP2_WAITING_BODIES_MAX and engine.full)
-            or (service.unsent.tight and self._crowded)
+            or (service.unsent.tight and self._is_crowded(new=1))
         ):
             self._waiting[stream] = exchange
             self._line_up()
@@ -159,14 +159,14 @@ class Http2Connection(Wire):
 
     def _line_up(self) -> None:
         """Who waits for room on the connection is in nobody's way at the gate: `_settle` begins it, or has it line up then."""
-        if self._waiting and not (self._in_line or self._crowded):
+        if self._waiting and not (self._in_line or self._is_crowded()):
             self._in_line = True
             self.service.gate.wait(self._begin_waiting)
 
     def _begin_waiting(self) -> None:
         """There is room for one; connections where more wait take turns."""
         self._in_line = False
-        if not self._waiting or self._crowded:
+        if not self._waiting or self._is_crowded():
             return
         exchange = self._waiting.pop(next(iter(self._waiting)))
         self._line_up()
@@ -176,18 +176,17 @@ class Http2Connection(Wire):
         """Begin what waited for room on the connection, as far as there is some again."""
         gate = self.service.gate
         self._inside = True
-        while self._waiting and gate.busy < gate.limit and not self._crowded:
+        while self._waiting and gate.busy < gate.limit and not self._is_crowded():
             self._begin(self._waiting.pop(next(iter(self._waiting))))
         self._inside = False
         self._line_up()
 
-    @property
-    def _crowded(self) -> bool:
-        """Whether nothing more should be begun here for now: too much waits, on this connection or in the worker."""
+    def _is_crowded(self, new: int = 0) -> bool:
+        """Whether too much waits here, or in the worker, to begin more. `new`: exchanges that neither wait nor were begun."""
         unsent = self.service.unsent
         if self.engine.full or not unsent.tight:
             return self.engine.full
-        begun = sum(not exchange.started for exchange in self._exchanges.values()) - len(self._waiting)
+        begun = sum(not exchange.started for exchange in self._exchanges.values()) - len(self._waiting) - new
         return unsent.holds_back(self, begun)
 
     @property

@@ -34,6 +34,13 @@ class Holder(Protocol):
     def cut(self) -> None: ...
 
 
+class Patient(Holder, Protocol):
+    """One that may be held back."""
+
+    def settle_soon(self) -> None:
+        """It is held back no more."""
+
+
 class _Mark:
     """What a connection held and had had taken at some time."""
 
@@ -48,7 +55,7 @@ class _Mark:
 class Unsent:
     """All connections of a worker that hold something. Watched by the wheel only while that is too much."""
 
-    __slots__ = ('_bytes', '_marks', '_wheel', '_write_s', 'bytes_max', 'check_at', 'deadline', 'tight')
+    __slots__ = ('_bytes', '_held_back', '_marks', '_wheel', '_write_s', 'bytes_max', 'check_at', 'deadline', 'tight')
 
     def __init__(self, bytes_max: int, wheel: DeadlineWheel, write_s: float) -> None:
         self.bytes_max = bytes_max
@@ -57,6 +64,8 @@ class Unsent:
         self._write_s = write_s
         self._bytes = 0
         self._marks: dict[Holder, _Mark] = {}
+        # Those that might not hear of it otherwise when it is enough.
+        self._held_back: set[Patient] = set()
         # It is too much: who holds more than its share begins nothing, others begin little at once.
         self.tight = False
         self.deadline = self.check_at = NEVER
@@ -66,11 +75,13 @@ class Unsent:
         """What each connection may hold while it is too much."""
         return self.bytes_max // max(1, len(self._marks))
 
-    def holds_back(self, holder: Holder, unanswered: int) -> bool:
+    def holds_back(self, holder: Patient, unanswered: int) -> bool:
         """Whether a connection with so many requests in progress should begin no other. To be asked where it is `tight`."""
-        if holder.held_bytes > self.share_bytes:
-            return True
-        return unanswered > UNANSWERED_LEAST + max(0, holder.taken_bytes) // TAKEN_BYTES_EACH
+        allowed = UNANSWERED_LEAST + max(0, holder.taken_bytes) // TAKEN_BYTES_EACH
+        if holder.held_bytes <= self.share_bytes and unanswered < allowed:
+            return False
+        self._held_back.add(holder)
+        return True
 
     def weigh(self, holder: Holder) -> None:
         """What a connection holds has changed."""
@@ -88,6 +99,7 @@ class Unsent:
 
     def forget(self, holder: Holder) -> None:
         """A connection is over."""
+        self._held_back.discard(holder)
         mark = self._marks.pop(holder, None)
         if mark is not None:
             self._bytes -= mark.held
@@ -101,6 +113,13 @@ class Unsent:
             if tight:
                 logger.warning('Responses of %d MiB wait for clients that take too little of them', self._bytes >> 20)
                 self._look_later()
+            else:
+                self._let_go_on()
+
+    def _let_go_on(self) -> None:
+        held_back, self._held_back = self._held_back, set()
+        for connection in held_back:
+            connection.settle_soon()
 
     def _look_later(self) -> None:
         self.deadline = self._wheel.now + GRACE_S

@@ -24,7 +24,7 @@ class Holder:
     def __init__(self, held=0):
         self.held_bytes = held
         self.taken_bytes = 0
-        self.was_cut = False
+        self.was_cut = self.goes_on = False
 
     def take(self, count):
         self.taken_bytes += count
@@ -32,6 +32,9 @@ class Holder:
 
     def cut(self):
         self.was_cut = True
+
+    def settle_soon(self):
+        self.goes_on = True
 
 
 @pytest.fixture
@@ -132,8 +135,21 @@ def test_who_may_begin_another_request_while_it_is_too_much(unsent):
     new = Holder()
     assert unsent.holds_back(debtor, 0)
     assert not unsent.holds_back(other, 0)
-    assert not unsent.holds_back(new, UNANSWERED_LEAST)
-    assert unsent.holds_back(new, UNANSWERED_LEAST + 1)
+    assert not unsent.holds_back(new, UNANSWERED_LEAST - 1)
+    assert unsent.holds_back(new, UNANSWERED_LEAST)
     # A proxy, say.
     new.taken_bytes = 10 * TAKEN_BYTES_EACH
-    assert not unsent.holds_back(new, UNANSWERED_LEAST + 10)
+    assert not unsent.holds_back(new, UNANSWERED_LEAST + 9)
+
+
+def test_who_was_held_back_goes_on_when_it_is_enough(unsent):
+    debtor, other = hold(unsent, 1200, 100)
+    unsent.holds_back(debtor, 0)
+    unsent.holds_back(other, 0)
+    gone = Holder(1)
+    unsent.holds_back(gone, 100)
+    unsent.forget(gone)
+    assert not debtor.goes_on
+    debtor.take(300)
+    unsent.weigh(debtor)
+    assert (debtor.goes_on, other.goes_on, gone.goes_on) == (True, False, False)

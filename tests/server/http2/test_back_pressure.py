@@ -357,3 +357,26 @@ async def test_a_proxy_goes_on_while_others_hold_too_much(serve):
             assert (await proxy.reply(stream)).status == 200
         assert server.shared.unsent.tight
         hostile.client.reset()
+
+
+@one_loop
+async def test_what_was_held_back_is_begun_when_it_is_enough(serve):
+    """Nothing else happens on its connection: all its requests wait for something."""
+    polls = asyncio.Event()
+
+    async def app(scope, receive, send):
+        if scope['path'] == '/poll':
+            await polls.wait()
+        await answer(send, bytes(WHOLE_BYTES if scope['path'] == '/large' else 100))
+
+    async with serve(app, unsent_bytes_max=4 * WHOLE_BYTES) as server:
+        hostile = await Peer.of(server, values={h2.INITIAL_WINDOW_SIZE: 0}, greedy=False)
+        await hostile.send(b''.join([hostile.request('/large')[1] for _ in range(6)]))
+        await server.until(lambda: server.shared.unsent.tight)
+        peer = await Peer.of(server)
+        await peer.send(b''.join([peer.request('/poll')[1] for _ in range(10)]))
+        last = await peer.get('/small')
+        await server.until(lambda: any(connection._waiting for connection in server.connections))
+        hostile.client.reset()
+        assert (await peer.reply(last)).status == 200
+        polls.set()
