@@ -34,13 +34,15 @@ def main() -> int:
     parser.add_argument('names', nargs='*', metavar='NAME', help=f'of {", ".join(everything)} (default: all)')
     parser.add_argument('--seconds', type=float, default=30)
     parser.add_argument('--engine', choices=['fast', 'h2'], default='fast')
+    parser.add_argument('--together', action='store_true', help='those on HTTP/2 at once, and those on TLS')
     options = parser.parse_args()
     harm = False
-    for name in options.names or everything:
+    names = [','.join(ATTACKS), ','.join(TLS_ATTACKS)] if options.together else options.names or everything
+    for name in names:
         if name.startswith('key_updates') and library() is None:
             print(f'{name:24} left out: there is no libssl')
             continue
-        with attacked_server(options.engine, over_tls=name in TLS_ATTACKS) as (server, tls):
+        with attacked_server(options.engine, over_tls=name.split(',')[0] in TLS_ATTACKS) as (server, tls):
             worker = psutil.Process(server.worker_pids()[0])
             outcome = asyncio.run(run(name, server.port, worker, options.seconds, tls))
             outcome.faults += [] if worker.is_running() else ['the worker died']
@@ -75,8 +77,9 @@ def faults(outcome: Outcome) -> list[str]:
 
 
 def line(outcome: Outcome) -> str:
+    name = outcome.name if ',' not in outcome.name else f'{outcome.name.count(",") + 1} attacks at once'
     return (
-        f'{outcome.name:24} {outcome.seconds:4.0f} s  cut {outcome.cut:5} times, {outcome.resets:6} streams reset; '
+        f'{name:24} {outcome.seconds:4.0f} s  cut {outcome.cut:5} times, {outcome.resets:6} streams reset; '
         f'+{outcome.grown_mib:5.1f} MiB; others: {outcome.served:5} served, slowest {outcome.slowest_s:5.2f} s:'
     )
 
