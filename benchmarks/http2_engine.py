@@ -112,6 +112,8 @@ class Application:
 
     def on_room(self, stream: int) -> None: ...
 
+    def on_much_output(self) -> None: ...
+
 
 def reads(fields: Callable[[int], Any], streams: int, body: bytes, *, index_path: bool) -> list[bytes]:
     """What a client sends, by reads."""

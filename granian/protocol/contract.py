@@ -164,6 +164,9 @@ class MultiplexedEvents(EngineEvents, Protocol):
     def on_room(self, stream: int) -> None:
         """A stream that was blocked takes more of its body again. Called from within `produce`."""
 
+    def on_much_output(self) -> None:
+        """As much was put out as may be, with more at hand: it may be sent now. Called from within `respond`."""
+
 
 class MultiplexedEngine(Engine, Protocol):
     """A connection with many streams at once (HTTP/2). `write` keeps what flow control does not let go yet.

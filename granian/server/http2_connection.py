@@ -228,6 +228,12 @@ class Http2Connection(Wire):
         if exchange is not None:
             exchange.wake()
 
+    def on_much_output(self) -> None:
+        if not (self.blocked or self._transport.is_closing()):
+            self._write_output()
+            if not self.blocked:
+                self.engine.produce(TURN_BYTES)
+
     def _lose(self, stream: int, exchange: Exchange) -> None:
         if self._waiting.pop(stream, None) is None:
             exchange.tell_gone(lost=True)

@@ -172,6 +172,8 @@ class Talk:
         self.requests: dict[int, Seen] = {}
         self.refusals: list[tuple[Refusal, bytes]] = []
         self.rooms: list[int] = []
+        # How often there was much output.
+        self.asked = 0
         self.reply = reply
         # The application takes bodies as they come; the client takes what is sent, however much.
         self.takes = takes
@@ -222,6 +224,12 @@ class Talk:
 
     def on_room(self, stream: int) -> None:
         self.rooms.append(stream)
+
+    def on_much_output(self) -> None:
+        self.asked += 1
+        if self.reads:
+            self.settle()
+            self.engine.produce(1 << 17)
 
     def is_open(self, stream: int) -> bool:
         """Whether the application has begun a response and not ended it: tests that do so say so."""

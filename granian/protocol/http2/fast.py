@@ -95,6 +95,11 @@ class Http2Fast(Http2Receiver):
             self._respond_in_parts(stream, response, body)
 
     def _respond_in_parts(self, stream: int, response: ResponseHead, body: bytes) -> None:
+        if self._outlet.is_spent(len(body)):
+            self.events.on_much_output()
+            if self._outlet.takes(len(body)):
+                self.respond(stream, response, body)
+                return
         found = self._owing(stream, ALL)
         to_head = found.head.method == 'HEAD'
         length = whole_length(response, body, to_head=to_head)

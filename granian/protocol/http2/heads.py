@@ -61,7 +61,7 @@ class HeadReader:
     """Turns whole blocks into RequestHeads."""
 
     __slots__ = (
-        '_around', '_before', '_changes', '_comparisons', '_decoder', '_ended', '_known', '_known_open', '_limits', '_model', '_name',
+        '_before', '_changes', '_comparisons', '_decoder', '_ended', '_known', '_known_open', '_limits', '_model', '_name',
         '_once', '_rest', '_shapes', '_shapes_open', '_varying', 'fields',
     )  # fmt: skip
 
@@ -74,9 +74,7 @@ class HeadReader:
         # … and what stands before and after the path.
         self._shapes: dict[_Around, _Shape] = {}
         self._shapes_open: dict[_Around, _Shape] = {}
-        # … in the block that was read last.
-        self._around: _Around | None = None
-        # See `_is_new`.
+        # Hashes of what came once, of some of it: most never comes again, and is not worth an entry.
         self._once = [0] * MARKS_MAX
         self._changes = 0
         self._comparisons = COMPARISONS_MAX
@@ -96,79 +94,74 @@ class HeadReader:
         decoder = self._decoder
         if decoder.changes != self._changes:
             self._forget()
-        known = self._known if ended else self._known_open
-        head = known.get(block)
+        head = self._known.get(block) if ended else self._known_open.get(block)
         if head is not None:
             return head
-        shapes = self._shapes if ended else self._shapes_open
-        head = self._shaped(block, shapes)
-        if head is not None:
-            if self._is_new(hash(block)):
-                return head
-        else:
-            fields = self._decode(block)
-            head = self._similar(fields, ended=ended) or self._parsed(fields, ended=ended)
-            if decoder.changes != self._changes or len(block) > BLOCK_BYTES_MAX:
-                return head
-            self._learn(head, shapes)
+        around = None
+        match = _up_to_path(block)
+        if match is not None:
+            at = match.end()
+            size = block[at]
+            # RFC 7541 5.2: the upper bit says that it is Huffman-coded. A length of more than a byte is left to the decoder.
+            end = at + 1 + (size & 127)
+            if end <= len(block) and size & 127 != 127:
+                around = (block[:at], block[end:])
+                shape = self._shapes.get(around) if ended else self._shapes_open.get(around)
+                if shape is not None:
+                    path = block[at + 1 : end]
+                    if size > 127:
+                        path = decoder.text(path)
+                    if path[:1] == b'/' and len(path) <= shape.room:
+                        return self._shaped(block, shape, path, ended=ended)
+        return self._read_anew(block, around, ended=ended)
+
+    def _shaped(self, block: bytes, shape: _Shape, path: bytes, *, ended: bool) -> RequestHead:
+        """The head of a block that differs from one before it in the path alone."""
+        model = shape.model
+        try:
+            head = self._like(model, path, model.fields, shape.like)
+        except Refusal:
+            # What is logged of it.
+            self.fields = self._decoder.decode(block)
+            raise
+        mark = hash(block)
+        if self._once[mark % MARKS_MAX] == mark:
+            self._keep(block, head, ended=ended)
+        self._once[mark % MARKS_MAX] = mark
+        return head
+
+    def _read_anew(self, block: bytes, around: _Around | None, *, ended: bool) -> RequestHead:
+        fields = self._decode(block)
+        head = self._similar(fields, ended=ended) or self._parsed(fields, ended=ended)
+        if self._decoder.changes == self._changes and len(block) <= BLOCK_BYTES_MAX:
+            self._keep(block, head, ended=ended)
+            if around is not None:
+                self._learn(around, head, ended=ended)
+        return head
+
+    def _keep(self, block: bytes, head: RequestHead, *, ended: bool) -> None:
+        known = self._known if ended else self._known_open
         if len(known) >= BLOCKS_MAX:
             known.clear()
         known[block] = head
-        return head
+
+    def _learn(self, around: _Around, head: RequestHead, *, ended: bool) -> None:
+        """Remember what was decoded last, but for the path, if it came before."""
+        mark = hash(around)
+        if self._once[mark % MARKS_MAX] == mark:
+            shapes = self._shapes if ended else self._shapes_open
+            if len(shapes) >= BLOCKS_MAX:
+                shapes.clear()
+            others = [field for field in self.fields if field[0] != b':path']
+            room = self._limits.head_bytes_max - rules.list_bytes([*others, (b':path', b'')])
+            shapes[around] = _Shape(head, room)
+        self._once[mark % MARKS_MAX] = mark
 
     def _forget(self) -> None:
         """The table has changed."""
         for memory in (self._known, self._known_open, self._shapes, self._shapes_open):
             memory.clear()
         self._changes = self._decoder.changes
-
-    def _shaped(self, block: bytes, shapes: dict[_Around, _Shape]) -> RequestHead | None:
-        """The head of a block that differs from one before it in the path alone; None: it may be refused, or is like none."""
-        self._around = None
-        match = _up_to_path(block)
-        if match is None:
-            return None
-        at = match.end()
-        size = block[at]
-        # RFC 7541 5.2: the upper bit says that it is Huffman-coded. A length of more than a byte is left to the decoder.
-        end = at + 1 + (size & 127)
-        if size & 127 == 127 or end > len(block):
-            return None
-        around = self._around = (block[:at], block[end:])
-        shape = shapes.get(around)
-        if shape is None:
-            return None
-        path = block[at + 1 : end]
-        if size > 127:
-            path = self._decoder.text(path)
-        if path[:1] != b'/' or len(path) > shape.room:
-            return None
-        model = shape.model
-        try:
-            return self._like(model, path, model.fields, shape.like)
-        except Refusal:
-            # It has to be refused with all its fields at hand.
-            return None
-
-    def _learn(self, head: RequestHead, shapes: dict[_Around, _Shape]) -> None:
-        """Remember what was decoded last, but for the path."""
-        around = self._around
-        if around is None or self._is_new(hash(around)):
-            return
-        if len(shapes) >= BLOCKS_MAX:
-            shapes.clear()
-        others = [field for field in self.fields if field[0] != b':path']
-        room = self._limits.head_bytes_max - rules.list_bytes([*others, (b':path', b'')])
-        shapes[around] = _Shape(head, room)
-
-    def _is_new(self, mark: int) -> bool:
-        """Whether something did not come before, by its hash: most never come again, and are not worth an entry."""
-        once = self._once
-        at = mark % MARKS_MAX
-        if once[at] == mark:
-            return False
-        once[at] = mark
-        return True
 
     def trailers(self, block: bytes) -> Fields:
         """The trailers of a request. Raises HpackError, Refusal."""

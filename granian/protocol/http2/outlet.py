@@ -81,6 +81,10 @@ class Outlet:
         """Whether a whole body may go with its head, on a stream whose window is as at first."""
         return size <= self.direct_bytes_max and size <= self.allowance and size <= self.window and not self._queue
 
+    def is_spent(self, size: int) -> bool:
+        """Whether such a body would go with its head, had there not been so many of them."""
+        return self.allowance < size <= self.direct_bytes_max and size <= self.window and not self._queue
+
     def whole(self, stream: int, block: bytes, body: bytes) -> None:
         """Send a whole response whose body it `takes`."""
         length, size = len(block), len(body)

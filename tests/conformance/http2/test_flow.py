@@ -8,6 +8,7 @@ from granian.protocol.limits import HTTP2_WAITING_BODIES_MAX
 from granian.protocol.responses import response_head
 from tests.helpers.http2 import (
     DATA,
+    HTTP2_ENGINES,
     PADDED,
     POST,
     RST_STREAM,
@@ -244,6 +245,18 @@ def test_what_was_not_taken_of_a_stream_that_ended_is_granted_to_others(engine, 
         talk.settle()
         assert not talk.engine.closing
     assert granted(talk, 0) > 200000
+
+
+def test_many_small_responses_to_one_read_may_go_while_it_is_taken(engine):
+    talk = Talk(engine, limits(streams_max=200), reply=no_reply)
+    talk.feed(settings((4, 1 << 24)), window(0, 1 << 24))
+    talk.reply = lambda talk, seen: talk.engine.respond(seen.stream, response_head(200, []), b'x' * 10000)
+    streams = range(1, 201, 2)
+    talk.feed(b''.join([talk.headers(stream) for stream in streams]))
+    assert [len(talk.responses[stream].body) for stream in streams] == [10000] * 100
+    assert all(talk.responses[stream].whole for stream in streams)
+    # The other engine leaves all of them to `produce`.
+    assert (talk.asked > 5) == (engine is HTTP2_ENGINES['fast'])
 
 
 @pytest.mark.parametrize('how', ['taken', 'in parts', 'partly', 'reset', 'abort', 'answer', 'widened'])

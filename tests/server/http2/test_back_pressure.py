@@ -172,6 +172,18 @@ class Publisher:
         await answer(send, bytes(100 if scope['path'].startswith('/small') else WHOLE_BYTES))
 
 
+@pytest.mark.parametrize('receive_buffer_bytes', [None, 4096])
+async def test_small_responses_to_one_read_are_sent_as_the_socket_takes_them(serve, receive_buffer_bytes):
+    async def app(scope, receive, send):
+        await answer(send, scope['path'].encode() * 2000)
+
+    async with serve(app) as server:
+        peer = await Peer.of(server, values={h2.INITIAL_WINDOW_SIZE: 2**20}, receive_buffer_bytes=receive_buffer_bytes)
+        await peer.open(2**24, 0)
+        for stream, path in zip(await ask_for_many(peer, 90), range(90), strict=True):
+            assert (await peer.reply(stream)).body == b'/%d' % path * 2000
+
+
 async def ask_for_many(peer, count):
     streams = [peer.request(f'/{number}') for number in range(count)]
     await peer.send(b''.join(data for _, data in streams))
