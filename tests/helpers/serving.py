@@ -209,6 +209,7 @@ class Served:
             ),
         )
         self._client = Client if tls is None else client_class(Client)
+        self.scheme = 'http' if tls is None else 'https'
         self.settings = ServingSettings(
             apps=(
                 AppSettings('app', 'test:app', 'asgi', lifespan, False, root_path, debug, websockets=websockets),  # type: ignore[arg-type]
@@ -254,11 +255,16 @@ class Served:
         sock.setblocking(False)
         if receive_buffer_bytes is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
-        client = self._client(sock, self.loop)
-        self._clients.append(client)
+        client = self.client(sock)
         await asyncio.wait_for(self.loop.sock_connect(sock, self.address), PATIENCE_S)
         if shake and self._client is not Client:
             await client.handshake()
+        return client
+
+    def client(self, sock: socket.socket) -> Any:
+        """On a socket of one's own."""
+        client = self._client(sock, self.loop)
+        self._clients.append(client)
         return client
 
     async def get(self, path: str = '/', *fields: str) -> Reply:
@@ -330,6 +336,13 @@ class Client:
         self.sock = sock
         self._loop = loop
         self._data = b''
+
+    def begin(self, data: bytes) -> None:
+        """Say it, or what comes before it, while the loop does not run."""
+        self.sock.send(data)
+
+    async def go_on(self) -> None:
+        """Say what `begin` could not."""
 
     async def send(self, data: bytes) -> None:
         await asyncio.wait_for(self._loop.sock_sendall(self.sock, data), PATIENCE_S)

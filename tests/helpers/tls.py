@@ -72,9 +72,22 @@ def client_class(base: type) -> type:
         def __init__(self, sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
             super().__init__(sock, loop)
             self.peer: TlsPeer | None = None
+            self._after_hello = b''
+
+        def begin(self, data: bytes) -> None:
+            self.peer = TlsPeer(authority().client_context())
+            super().begin(self.peer.hello())
+            self._after_hello = data
+
+        async def go_on(self) -> None:
+            await self._agree()
+            await self.send(self._after_hello)
 
         async def handshake(self, context: ssl.SSLContext | None = None, **how: Any) -> TlsClient:
             self.peer = TlsPeer(context or authority().client_context(), **how)
+            return await self._agree()
+
+        async def _agree(self) -> TlsClient:
             while True:
                 try:
                     self.peer.tls.do_handshake()

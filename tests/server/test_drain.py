@@ -10,7 +10,7 @@ import pytest
 
 from granian.server import deadlines, serving, wire
 from granian.server.serving import DRAIN_IDLE_S
-from tests.helpers.serving import Client, answer, body, one_loop, read_body, start
+from tests.helpers.serving import answer, body, one_loop, read_body, start
 
 
 @pytest.fixture(autouse=True)
@@ -125,21 +125,23 @@ async def test_new_connections_are_refused(serve):
 
 
 @one_loop
-async def test_connections_the_kernel_has_accepted_are_served(serve):
+async def test_connections_the_kernel_has_accepted_are_served(serve, monkeypatch):
+    # Over TLS the request comes later.
+    monkeypatch.setattr(serving, 'DRAIN_IDLE_S', 20.0)
     app = Holding()
     app.may_answer.set()
-    async with serve(app) as server:
+    async with serve(app, graceful_timeout_s=80.0) as server:
         # The loop does not come to run in between.
-        sockets = [socket.create_connection(server.address) for _ in range(5)]
-        for sock in sockets:
-            sock.sendall(b'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
-            sock.setblocking(False)
-        clients = [Client(sock, server.loop) for sock in sockets]
-        await server.stop()
+        clients = [server.client(socket.create_connection(server.address)) for _ in range(5)]
+        for client in clients:
+            client.begin(b'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+            client.sock.setblocking(False)
+        stop = stopping(server)
+        for client in clients:
+            await client.go_on()
         replies = [await client.reply() for client in clients]
         assert [(reply.body, reply['connection']) for reply in replies] == [(b'held', b'close')] * 5
-        for client in clients:
-            client.close()
+        await stop
 
 
 async def test_idle_connections_are_closed_after_a_moment_for_requests_on_their_way(serve):

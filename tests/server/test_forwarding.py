@@ -54,7 +54,7 @@ async def test_the_claims_of_others_are_ignored(serve, proxies):
         assert found == {
             'client': list(client.sock.getsockname()),
             'server': list(server.address),
-            'scheme': 'http',
+            'scheme': server.scheme,
             'root_path': '',
             'path': '/a b',
             'raw_path': '/a%20b',
@@ -85,11 +85,11 @@ async def test_each_request_of_a_connection_has_its_own(serve):
 @pytest.mark.parametrize(
     ('fields', 'server', 'hosts'),
     [
-        (['X-Forwarded-Host: shop.example'], ['shop.example', 80], ['shop.example']),
+        (['X-Forwarded-Host: shop.example', 'X-Forwarded-Proto: http'], ['shop.example', 80], ['shop.example']),
         (['X-Forwarded-Host: shop.example:81', 'X-Forwarded-Port: 82'], ['shop.example', 81], ['shop.example:81']),
         (['X-Forwarded-Host: [::1]:81'], ['::1', 81], ['[::1]:81']),
         (['X-Forwarded-Port: 443', 'X-Forwarded-Proto: https'], ['127.0.0.1', 443], ['test']),
-        (['X-Forwarded-Port: 443'], ['127.0.0.1', 443], ['test:443']),
+        (['X-Forwarded-Port: 443', 'X-Forwarded-Proto: http'], ['127.0.0.1', 443], ['test:443']),
         (['X-Forwarded-Host: a/b'], None, ['test']),
     ],
 )
