@@ -16,7 +16,7 @@ from tests.helpers import http2_client as h2
 from tests.helpers.http2_client import Peer
 
 CONNECTIONS = 4
-MORE_CONNECTIONS = {'late_bodies': 16}
+MORE_CONNECTIONS = {'late_bodies': 64}
 # They read for themselves what the server says, or nothing.
 READING = frozenset({'zero_windows', 'late_bodies', 'tiny_steps', 'slow_reader', 'slow_bodies', 'half_preface'})
 
