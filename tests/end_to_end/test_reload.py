@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -261,6 +262,16 @@ def test_preload_that_a_reload_cannot_change_is_told(project):
         project.write(server='preload = true')
         project.reload(server)
         server.wait_for('server.preload is in force from the next start or upgrade on')
+
+
+def test_the_mode_of_a_unix_socket_follows(project):
+    unix = '[[listeners]]\nbind = "unix:a.sock"\npermissions = {}'
+    project.write(listeners=unix.format('0o600'))
+    with project.serving() as server:
+        assert stat.S_IMODE((project.folder / 'a.sock').stat().st_mode) == 0o600
+        project.write(listeners=unix.format('0o660'))
+        project.reload(server)
+        assert stat.S_IMODE((project.folder / 'a.sock').stat().st_mode) == 0o660
 
 
 def test_a_port_that_is_taken_changes_nothing(project):
