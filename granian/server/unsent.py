@@ -14,6 +14,8 @@ logger = logging.getLogger('_granian')
 
 # So long it may be too much, and so long a connection is watched, before it is cut.
 GRACE_S = 5.0
+# Where it is twice too much there is less time, and the quick are no longer spared.
+HASTE_S = 1.0
 # Where it is too much, a connection has so many requests answered at once, and one more for each so many bytes that its
 # client has taken before: it may be a proxy's.
 UNANSWERED_LEAST = 4
@@ -112,17 +114,23 @@ class Unsent:
             self.deadline = NEVER
             if tight:
                 logger.warning('Responses of %d MiB wait for clients that take too little of them', self._bytes >> 20)
-                self._look_later()
+                self._look_after(GRACE_S)
             else:
                 self._let_go_on()
+        if self._is_urgent and self.deadline > self._wheel.now + HASTE_S:
+            self._look_after(HASTE_S)
+
+    @property
+    def _is_urgent(self) -> bool:
+        return self._bytes > 2 * self.bytes_max
 
     def _let_go_on(self) -> None:
         held_back, self._held_back = self._held_back, set()
         for connection in held_back:
             connection.settle_soon()
 
-    def _look_later(self) -> None:
-        self.deadline = self._wheel.now + GRACE_S
+    def _look_after(self, after_s: float) -> None:
+        self.deadline = self._wheel.now + after_s
         self._wheel.watch(self)
 
     def expired(self) -> None:
@@ -132,20 +140,21 @@ class Unsent:
         if self.tight:
             self._cut_slow()
         if self.tight:
-            self._look_later()
+            self._look_after(HASTE_S if self._is_urgent else GRACE_S)
 
     def _cut_slow(self) -> None:
         """Cut those over their share who are slow, the slowest first, until it is not too much."""
         share, now, slow = self.share_bytes, self._wheel.now, []
+        least_s = HASTE_S if self._is_urgent else GRACE_S
         for holder, mark in self._marks.items():
             age_s = now - mark.at_s
-            if mark.held > share and age_s >= GRACE_S:
+            if mark.held > share and age_s >= least_s:
                 rate = max(1.0, (holder.taken_bytes - mark.taken) / age_s)
                 slow.append((mark.held / rate, id(holder), holder))
                 mark.taken, mark.at_s = holder.taken_bytes, now
         cut = 0
         for need_s, _, holder in sorted(slow, reverse=True):
-            if need_s <= self._write_s or not self.tight:
+            if not self.tight or (need_s <= self._write_s and not self._is_urgent):
                 break
             holder.cut()
             self.forget(holder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from granian.server.unsent import GRACE_S, TAKEN_BYTES_EACH, UNANSWERED_LEAST, Unsent
+from granian.server.unsent import GRACE_S, HASTE_S, TAKEN_BYTES_EACH, UNANSWERED_LEAST, Unsent
 
 WRITE_S = 10.0
 
@@ -153,3 +153,26 @@ def test_who_was_held_back_goes_on_when_it_is_enough(unsent):
     debtor.take(300)
     unsent.weigh(debtor)
     assert (debtor.goes_on, other.goes_on, gone.goes_on) == (True, False, False)
+
+
+def test_twice_too_much_is_dealt_with_sooner(unsent):
+    quick, slow, little = hold(unsent, 1500, 1500, 300)
+    for holder in (quick, slow):
+        unsent.weigh(holder)
+    for holder in (quick, slow):
+        holder.taken_bytes = 1000
+    slow.taken_bytes = 1
+    wait(unsent, HASTE_S)
+    assert [holder.was_cut for holder in (quick, slow, little)] == [False, True, False]
+    assert unsent.tight
+    (new,) = hold(unsent, 600)
+    quick.taken_bytes += 1000
+    wait(unsent, HASTE_S)
+    assert (quick.was_cut, new.was_cut) == (False, True)
+
+
+def test_where_it_is_twice_too_much_the_quick_are_not_spared(unsent):
+    (quick,) = hold(unsent, 2001)
+    quick.taken_bytes = 2000
+    wait(unsent, HASTE_S)
+    assert quick.was_cut
