@@ -2,9 +2,9 @@
 
 Every case of its sections 1 to 13, on each engine and interface, has to be OK (three are INFORMATIONAL by themselves): NON-STRICT
 fails too. The suite runs on Python 2.7 only; without one this says so and ends with status 3. Makes its own environment on first use.
-The whole takes an hour and more, `--quick` (all but the sections 9, 12 and 13, of large messages and of compression) seconds. With
-`--keep` outcomes are kept in a folder, and what has passed is not run again: so it runs in parts, of `--seconds` each, and ends with
-status 4 while cases are left. `--summary` only tells what is kept.
+The whole takes 20 minutes and more for each, `--quick` (all but the sections 9, 12 and 13, of large messages and of compression)
+seconds. With `--keep` outcomes are kept in a folder, and what has passed is not run again: so it runs in parts, of `--seconds` each,
+and ends with status 4 while cases are left. `--summary` only tells what is kept.
 """
 
 from __future__ import annotations

@@ -20,12 +20,12 @@ def _installed():
 
 @pytest.mark.usefixtures('_installed')
 @pytest.mark.parametrize(('interface', 'engine'), [('asgi', 'fast'), ('rsgi', 'wsproto')])
-def test_every_quick_case_passes(engine, interface):
+def test_quick_cases_and_a_sample_pass(engine, interface):
     target = f'tests.autobahn.apps:{interface}'
     with running_server('--interface', interface, target, env={'GRANIAN_WEBSOCKET__ENGINE': engine}) as server:
-        outcomes = list(client.run(server.port, client.cases_of(client.QUICK), 300))
+        outcomes = list(client.run(server.port, client.cases_of((*client.QUICK, *client.SAMPLE)), 300))
     assert [str(outcome) for outcome in outcomes if not outcome.passed] == []
-    assert len(outcomes) == client.QUICK_CASES
+    assert len(outcomes) == client.QUICK_CASES + len(client.SAMPLE)
 
 
 @pytest.mark.usefixtures('_installed')
