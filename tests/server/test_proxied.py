@@ -6,6 +6,7 @@ import json
 import logging
 import socket
 import struct
+from functools import partial
 
 import pytest
 
@@ -13,7 +14,7 @@ from granian.protocol.proxies.forwarded import X_FORWARDED
 from granian.protocol.proxies.proxy_header import V2_MARK
 from granian.server import deadlines, serving
 from granian.server.settings import ProxySettings
-from tests.helpers.serving import answer, one_loop
+from tests.helpers.serving import Served, answer, one_loop
 from tests.helpers.tls import tls_settings
 from tests.server.test_forwarding import show, told
 
@@ -25,6 +26,12 @@ V2 = V2_MARK + struct.pack('!BBH', 0x21, 0x11, len(BODY)) + BODY
 SECURE = b'\x20\0\x05\x01\0\0\0\0'
 V2_SECURE = V2_MARK + struct.pack('!BBH', 0x21, 0x11, len(BODY + SECURE)) + BODY + SECURE
 LOCAL = V2_MARK + struct.pack('!BBH', 0x20, 0, 0)
+
+
+@pytest.fixture
+def serve(engine, loop):
+    """In clear: the header comes before TLS, and two tests here are about just that."""
+    return partial(Served, loop, engine)
 
 
 async def gone(client):
