@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from granian.exchange import Exchange
 from granian.server.deadlines import NEVER
 from granian.server.passage import AVAILABLE, Passage, is_reset
-from granian.server.tasks import start_now
-from granian.server.wire import LINGER_S, Wire
+from granian.server.wire import Wire
 
 if TYPE_CHECKING:
     import asyncio
@@ -68,28 +67,20 @@ class Connection(Wire):
         self._settle()
 
     def eof_received(self) -> bool:
-        self._ended = True
-        if self._lingering:
-            return False
-        self.engine.receive_eof()
+        stays = super().eof_received()
         # Its answer is on its way if the client still reads; if it has left, nobody need wait for that.
         self._leave_place()
-        self._settle()
-        return not self._transport.is_closing()
+        return stays
 
     def resume_writing(self) -> None:
-        self.blocked = False
-        self.service.unsent.weigh(self)
-        if self._lingering:
-            self._arm(LINGER_S)
-        elif self._transport.is_closing():
-            self._arm(self._write_s())
-        else:
-            self._time_phase()
+        super().resume_writing()
         if self._postponed:
             self._later(self._begin_postponed)
         elif self._exchange is not None:
             self._exchange.wake()
+
+    def _writable_again(self) -> None:
+        self._time_phase()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._part()
@@ -119,13 +110,7 @@ class Connection(Wire):
             # The client asks for more while it does not take what it was answered.
             self._postponed = True
             return
-        # As `_have_answered`, without one more call for each request.
-        answering = service.handle(exchange)
-        if answering is None:
-            return
-        task = start_now(answering, self.loop)
-        if not task.done():
-            service.keep(task)
+        self._have_answered(exchange)
 
     def _goes_over(self, stream: int, head: RequestHead) -> bool:
         """Whether the request is one that HTTP/2 goes on with."""

@@ -12,7 +12,7 @@ from granian.protocol.limits import HTTP2_WAITING_BODIES_MAX
 from granian.server.deadlines import NEVER
 from granian.server.http2_lanes import Lane, Pinger
 from granian.server.passage import hold_little
-from granian.server.wire import LINGER_S, Wire
+from granian.server.wire import Wire
 
 if TYPE_CHECKING:
     import asyncio
@@ -98,27 +98,12 @@ class Http2Connection(Wire):
         self._inside = False
         self._settle()
 
-    def eof_received(self) -> bool:
-        self._ended = True
-        if self._lingering:
-            return False
-        self.engine.receive_eof()
+    def _writable_again(self) -> None:
+        self.deadline = NEVER
+        self._idle = self._in_head = self._clogged = False
+        if self._leaving:
+            self._stop_serving()
         self._settle()
-        return not self._transport.is_closing()
-
-    def resume_writing(self) -> None:
-        self.blocked = False
-        self.service.unsent.weigh(self)
-        if self._lingering:
-            self._arm(LINGER_S)
-        elif self._transport.is_closing():
-            self._arm(self._write_s())
-        else:
-            self.deadline = NEVER
-            self._idle = self._in_head = self._clogged = False
-            if self._leaving:
-                self._stop_serving()
-            self._settle()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._part()

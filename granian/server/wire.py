@@ -63,12 +63,38 @@ class Wire(asyncio.Protocol):
         """Grows as the client takes some."""
         return -self.held_bytes
 
+    def resume_writing(self) -> None:
+        self.blocked = False
+        self.service.unsent.weigh(self)
+        if self._lingering:
+            self._arm(LINGER_S)
+        elif self._transport.is_closing():
+            self._arm(self._write_s())
+        else:
+            self._writable_again()
+
+    def eof_received(self) -> bool:
+        self._ended = True
+        if self._lingering:
+            return False
+        self.engine.receive_eof()
+        self._settle()
+        return not self._transport.is_closing()
+
     def drain(self) -> None:
         """Finish what has begun, refuse what is new."""
         raise NotImplementedError
 
     def expired(self) -> None:
         """The deadline has passed: of what is being waited for."""
+        raise NotImplementedError
+
+    def _settle(self) -> None:
+        """Bring the transport in line with what the engine came to."""
+        raise NotImplementedError
+
+    def _writable_again(self) -> None:
+        """The socket takes more again."""
         raise NotImplementedError
 
     def _meet(self, transport: asyncio.BaseTransport) -> None:

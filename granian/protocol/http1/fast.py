@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from granian.errors import FlowError, InvalidResponse
-from granian.protocol.contract import CHUNKED, Fields, Refusal, RequestHead
+from granian.protocol.contract import CHUNKED, Fields, Refusal
 from granian.protocol.http1.chunked import ChunkedDecoder
+from granian.protocol.http1.engine import NO_REQUEST, PIPELINE_BYTES_MAX, Http1Engine
 from granian.protocol.http1.heads import HeadReader
-from granian.protocol.requests import check_partial_head, head_too_large
+from granian.protocol.requests import head_too_large
 from granian.protocol.responses import (
     field_lines,
     interim_fields,
@@ -22,7 +23,7 @@ from granian.protocol.responses import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from granian.protocol.contract import EngineEvents, Field, ResponseDefaults
+    from granian.protocol.contract import EngineEvents, Field, RequestHead, ResponseDefaults
     from granian.protocol.limits import Http1Limits
     from granian.protocol.responses import ResponseHead
 
@@ -30,48 +31,41 @@ if TYPE_CHECKING:
 JOIN_BYTES_MAX = 16 * 1024
 # The same for a chunk and the lines around it: of those there are many in one write, so that each copy is one more.
 JOIN_CHUNK_BYTES_MAX = 4 * 1024
-# Pipelined requests held while one is being served. Copied at every read, so small.
-PIPELINE_BYTES_MAX = 16 * 1024
 
 # What the client still has to send of the current request …
 HEAD, LENGTH, CHUNKS, WHOLE, BYTES = 'head', 'length', 'chunks', 'whole', 'bytes'
 # … and what we still have to send of its response.
 NOTHING, ALL, REST = 'nothing', 'all', 'rest'
 
-_NO_REQUEST = RequestHead()
 
-
-class Http1Fast:
+class Http1Fast(Http1Engine):
     """One HTTP/1.x connection. See `contract.Engine`."""
 
-    __slots__ = (
-        '_awaits_continue', '_body_left', '_chunks', '_close', '_data', '_draining', '_head', '_head_at',
-        '_heads', '_last_data', '_last_head', '_owed', '_pos', '_reading', '_receiving', '_response_left',
-        '_scanned', '_silent', '_unread', 'broken', 'closing', 'defaults', 'events', 'limits', 'output',
-        'paused', 'pending', 'phase', 'stream',
-    )  # fmt: skip
+    __slots__ = ('_chunks', '_heads', '_last_data', '_last_head', '_owed', '_reading', '_response_left', '_silent')
 
     def __init__(self, limits: Http1Limits, defaults: ResponseDefaults, events: EngineEvents) -> None:
-        self.limits = limits
-        self.defaults = defaults
-        self.events = events
-        self.output: list[bytes] = []
-        self.paused = self.closing = self.broken = self.pending = False
-        self.phase = 'idle'
-        self.stream = 0
+        super().__init__(limits, defaults, events)
         self._reading = HEAD
         self._owed = NOTHING
-        # Input that waits: from _pos on. Up to _scanned it holds no end of a head.
-        self._data = b''
-        self._pos = self._scanned = self._head_at = 0
         self._heads = HeadReader(limits)
-        self._head = self._last_head = _NO_REQUEST
+        self._last_head = NO_REQUEST
         self._last_data = b''
         self._chunks: ChunkedDecoder | None = None
-        self._body_left = self._unread = 0
-        self._receiving = self._draining = self._close = self._awaits_continue = self._silent = False
+        self._silent = False
         # Body bytes still to be sent: a count, CHUNKED, or None where closing ends the body.
         self._response_left: int | None = 0
+
+    @property
+    def _between(self) -> bool:
+        return self._reading is HEAD
+
+    @property
+    def _whole(self) -> bool:
+        return self._reading is WHOLE
+
+    @property
+    def _owes(self) -> bool:
+        return self._owed is not NOTHING
 
     # ── bytes in ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -145,19 +139,6 @@ class Http1Fast:
         self._begin(head, b'', ended=True)
         return True
 
-    def _wait_for_head(self, start: int) -> None:
-        """Hold a head whose end has not arrived; refuse at once what can no longer become one."""
-        scanned = self._scanned
-        empty_line = start > self._pos
-        partial = self._data[start:]
-        # An empty line is held on to until more follows, so that a second one is seen as such.
-        self._data, self._pos, self._head_at = partial or b'\r\n', 0, 0
-        self._scanned = len(partial)
-        if partial:
-            self.phase = 'head'
-            if partial != b'\r' or empty_line:
-                check_partial_head(partial, scanned, self.limits)
-
     # ── request bodies ───────────────────────────────────────────────────────────────────────────────────────────
 
     def _begin_with_body(self, head: RequestHead) -> None:
@@ -211,6 +192,7 @@ class Http1Fast:
         self._reading = WHOLE
         self._chunks = None
         if self._owed is NOTHING:
+            self._reading = HEAD
             self._next()
         else:
             self.phase = 'busy'
@@ -229,20 +211,6 @@ class Http1Fast:
         if owed is not NOTHING:
             self.events.on_gone(self.stream, refusal.reason, refusal.status if owed is ALL else 0)
 
-    def took(self, stream: int, count: int) -> None:
-        if stream == self.stream:
-            self._unread -= count
-            if self.paused and self._reading is not WHOLE and self._unread <= self.limits.read_ahead_bytes_max // 2:
-                self.paused = False
-
-    def receive_eof(self) -> None:
-        self._draining = True
-        if self._owed is NOTHING:
-            self.closing = True
-        else:
-            # A client may close its sending side and still read: what is owed is sent if the application goes on.
-            self.events.on_gone(self.stream, 'client closed its side')
-
     # ── exchange by exchange ─────────────────────────────────────────────────────────────────────────────────────
 
     def _begin(self, head: RequestHead, body: bytes, *, ended: bool) -> None:
@@ -256,39 +224,6 @@ class Http1Fast:
             self.phase = 'body'
             self.paused = self._unread > self.limits.read_ahead_bytes_max
         self.events.on_request(self.stream, head, body, ended=ended)
-
-    def _next(self) -> None:
-        """Request and response are whole: on to the next, or the end."""
-        self._unread = 0
-        self._reading = HEAD
-        self.phase = 'idle'
-        self.paused = False
-        if self._close:
-            self.closing = True
-        elif self._pos < len(self._data):
-            self.pending = not self._receiving
-        elif self._draining:
-            self.closing = True
-
-    def _refuse(self, refusal: Refusal) -> None:
-        """Answer a request that never became an exchange. Nothing behind it is read (RFC 9112 11.2)."""
-        line = self._data[self._head_at : self._head_at + 256].split(b'\r\n', 1)[0]
-        self._data = b''
-        self.closing = True
-        self.phase = 'body'
-        self.output.append(refusal_response(refusal, self.defaults, to_head=line.startswith(b'HEAD ')))
-        self.events.on_refused(refusal, line)
-
-    def refuse(self, status: int, reason: str) -> None:
-        if self._reading is HEAD:
-            self._refuse(Refusal(status, reason))
-        else:
-            self._spoil(Refusal(status, reason))
-
-    def drain(self) -> None:
-        self._draining = True
-        if self._owed is NOTHING and self._reading is HEAD and self._data[self._pos :] in (b'', b'\r\n'):
-            self.closing = True
 
     # ── calls in, bytes out ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -313,6 +248,7 @@ class Http1Fast:
                 self.output.append(body)
             self._owed = NOTHING
             self._close = False
+            self._reading = HEAD
             self._next()
         else:
             self._respond_in_parts(stream, response, body)
@@ -350,12 +286,6 @@ class Http1Fast:
         elif head.version == '1.0':
             framing += b'connection: keep-alive\r\n'
         self.output.append(b'%b%b%b' % (response.lines, framing, self._head_end(response)))
-
-    def _may_keep(self, response: ResponseHead) -> bool:
-        # RFC 9110 10.1.1: a client that was never told to go on may or may not send its body: nobody can know.
-        if not self._head.keep_alive or response.close or self._draining or self._awaits_continue:
-            return False
-        return self._reading is not LENGTH or self._body_left <= self.limits.discard_bytes_max
 
     def _head_end(self, response: ResponseHead) -> bytes:
         if not (response.has_server or response.has_date):
@@ -414,6 +344,7 @@ class Http1Fast:
     def _finish(self) -> None:
         self._owed = NOTHING
         if self._reading is WHOLE:
+            self._reading = HEAD
             self._next()
         elif self._close:
             self.closing = True

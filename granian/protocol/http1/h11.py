@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import h11
 
 from granian.errors import FlowError, InvalidResponse
-from granian.protocol.contract import CHUNKED, Fields, Refusal, RequestHead
+from granian.protocol.contract import CHUNKED, Fields, Refusal
+from granian.protocol.http1.engine import PIPELINE_BYTES_MAX, Http1Engine
 from granian.protocol.http1.h11_heads import parse_head
 from granian.protocol.http1.strict import ChunkGate
-from granian.protocol.requests import check_partial_head, check_trailers, plain_field
+from granian.protocol.requests import check_trailers, plain_field
 from granian.protocol.responses import (
     interim_fields,
     is_length_free,
@@ -34,43 +35,35 @@ if TYPE_CHECKING:
 
 # How the end of a response is told.
 SILENT, MEASURED, CHUNKS, UNTIL_CLOSE, BYTES = 'silent', 'measured', 'chunks', 'until close', 'bytes'
-# Pipelined requests held while one is being served.
-PIPELINE_BYTES_MAX = 16 * 1024
-
-_NO_REQUEST = RequestHead()
 
 
-class Http1H11:
+class Http1H11(Http1Engine):
     """One HTTP/1.x connection. See `contract.Engine`."""
 
-    __slots__ = (
-        '_awaits_continue', '_body_left', '_close', '_data', '_draining', '_framing', '_gate', '_head', '_head_at',
-        '_parser', '_pos', '_receiving', '_scanned', '_unread', '_whole', '_writer',
-        'broken', 'closing', 'defaults', 'events', 'limits', 'output', 'paused', 'pending', 'phase', 'stream',
-    )  # fmt: skip
+    __slots__ = ('_framing', '_gate', '_handed_over', '_parser', '_writer')
 
     def __init__(self, limits: Http1Limits, defaults: ResponseDefaults, events: EngineEvents) -> None:
-        self.limits = limits
-        self.defaults = defaults
-        self.events = events
-        self.output: list[bytes] = []
-        self.paused = self.closing = self.broken = self.pending = False
-        self.phase = 'idle'
-        self.stream = 0
-        # Input that h11 did not get yet: from _pos on. Up to _scanned it holds no end of a head.
-        self._data = b''
-        self._pos = self._scanned = self._head_at = 0
+        super().__init__(limits, defaults, events)
         self._parser = self._writer = self._connection()
-        self._head = _NO_REQUEST
         self._gate: ChunkGate | None = None
-        self._body_left = self._unread = 0
-        self._receiving = self._draining = self._close = self._awaits_continue = False
-        # All of the request was handed over.
-        self._whole = False
+        # All of the request was given to the application.
+        self._handed_over = False
         self._framing = SILENT
 
     def _connection(self) -> h11.Connection:
         return h11.Connection(h11.SERVER, max_incomplete_event_size=self.limits.head_bytes_max)
+
+    @property
+    def _between(self) -> bool:
+        return self._parser.their_state is h11.IDLE
+
+    @property
+    def _whole(self) -> bool:
+        return self._handed_over
+
+    @property
+    def _owes(self) -> bool:
+        return self._owes_all or self._owes_rest
 
     @property
     def _owes_all(self) -> bool:
@@ -108,7 +101,7 @@ class Http1H11:
             if self._parser.their_state is h11.IDLE:
                 if not self._take_head():
                     return
-            elif self._whole:
+            elif self._handed_over:
                 self.paused = len(self._data) - self._pos > PIPELINE_BYTES_MAX
                 return
             elif not self._take_body():
@@ -131,16 +124,6 @@ class Http1H11:
         self._begin()
         return True
 
-    def _wait_for_head(self, start: int) -> None:
-        scanned, self._scanned = self._scanned, len(self._data) - start
-        partial = self._data[start:]
-        empty_line = start > self._pos
-        if partial:
-            self.phase = 'head'
-            self._data, self._pos, self._head_at = partial, 0, 0
-            if partial != b'\r' or empty_line:
-                check_partial_head(partial, scanned, self.limits)
-
     # ── request bodies ───────────────────────────────────────────────────────────────────────────────────────────
 
     def _begin(self) -> None:
@@ -151,10 +134,10 @@ class Http1H11:
         body, ended, trailers = self._read_body()
         self.stream += 1
         self._unread = len(body)
-        self._whole = ended and not trailers
-        self.phase = 'busy' if self._whole else 'body'
-        self.paused = not self._whole and self._unread > self.limits.read_ahead_bytes_max
-        self.events.on_request(self.stream, head, body, ended=self._whole)
+        self._handed_over = ended and not trailers
+        self.phase = 'busy' if self._handed_over else 'body'
+        self.paused = not self._handed_over and self._unread > self.limits.read_ahead_bytes_max
+        self.events.on_request(self.stream, head, body, ended=self._handed_over)
         if trailers:
             self._end_body(trailers)
 
@@ -207,7 +190,7 @@ class Http1H11:
         if self._pos == start:
             return False
         self._unread += len(body)
-        if not (self._owes_all or self._owes_rest):
+        if not self._owes:
             # Nobody will read it. A few bytes keep the connection, more close it.
             self.closing = self._unread > self.limits.discard_bytes_max
         elif body:
@@ -218,8 +201,8 @@ class Http1H11:
         return True
 
     def _end_body(self, trailers: Fields) -> None:
-        self._whole = True
-        if self._owes_all or self._owes_rest:
+        self._handed_over = True
+        if self._owes:
             self.phase = 'busy'
             # Read on: a client that leaves is to be noticed, however much of its body is still to be taken.
             self.paused = False
@@ -230,7 +213,7 @@ class Http1H11:
 
     def _spoil(self, refusal: Refusal) -> None:
         """The body of the current request broke its framing: answer if nothing was sent yet, and close."""
-        began = self._owes_all or self._owes_rest
+        began = self._owes
         status = refusal.status if self._owes_all else 0
         if self._owes_all:
             self.output.append(refusal_response(refusal, self.defaults, to_head=self._head.method == 'HEAD'))
@@ -240,58 +223,16 @@ class Http1H11:
         if began:
             self.events.on_gone(self.stream, refusal.reason, status)
 
-    def took(self, stream: int, count: int) -> None:
-        if stream == self.stream:
-            self._unread -= count
-            if not self._whole and self._unread <= self.limits.read_ahead_bytes_max // 2:
-                self.paused = False
-
-    def receive_eof(self) -> None:
-        self._draining = True
-        if self._owes_all or self._owes_rest:
-            # A client may close its sending side and still read.
-            self.events.on_gone(self.stream, 'client closed its side')
-        else:
-            self.closing = True
-
     # ── exchange by exchange ─────────────────────────────────────────────────────────────────────────────────────
 
     def _next(self) -> None:
-        """Request and response are whole: on to the next, or the end."""
-        self._unread = 0
-        self.phase = 'idle'
-        self.paused = False
+        super()._next()
         if self._close:
-            self.closing = True
             return
         if self._writer is self._parser:
             self._parser.start_next_cycle()
         else:
             self._parser = self._writer = self._connection()
-        if self._pos < len(self._data):
-            self.pending = not self._receiving
-        elif self._draining:
-            self.closing = True
-
-    def _refuse(self, refusal: Refusal) -> None:
-        """Answer a request that never became an exchange. Nothing behind it is read (RFC 9112 11.2)."""
-        line = self._data[self._head_at : self._head_at + 256].split(b'\r\n', 1)[0]
-        self._data = b''
-        self.closing = True
-        self.phase = 'body'
-        self.output.append(refusal_response(refusal, self.defaults, to_head=line.startswith(b'HEAD ')))
-        self.events.on_refused(refusal, line)
-
-    def refuse(self, status: int, reason: str) -> None:
-        if self._parser.their_state is h11.IDLE:
-            self._refuse(Refusal(status, reason))
-        else:
-            self._spoil(Refusal(status, reason))
-
-    def drain(self) -> None:
-        self._draining = True
-        if self._parser.their_state is h11.IDLE and self._data[self._pos :] in (b'', b'\r\n'):
-            self.closing = True
 
     # ── calls in, bytes out ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -330,12 +271,6 @@ class Http1H11:
         writer.receive_data(b'%b / HTTP/1.1\r\nhost:\r\n\r\n' % self._head.method.encode())
         writer.next_event()
         return writer
-
-    def _may_keep(self, response: ResponseHead) -> bool:
-        # RFC 9110 10.1.1: a client that was never told to go on may or may not send its body: nobody can know.
-        if not self._head.keep_alive or response.close or self._draining or self._awaits_continue:
-            return False
-        return self._gate is not None or self._body_left <= self.limits.discard_bytes_max
 
     def _default_fields(self, response: ResponseHead) -> Fields:
         lines = b'' if response.has_server else self.defaults.server
@@ -383,7 +318,7 @@ class Http1H11:
         except h11.LocalProtocolError as error:
             self._cut()
             raise InvalidResponse('body shorter than its content-length') from error
-        if self._whole:
+        if self._handed_over:
             self._next()
         elif self._close:
             self.closing = True
@@ -409,11 +344,11 @@ class Http1H11:
         headers = [*said, *self._default_fields(response)]
         self._send(h11.InformationalResponse(status_code=101, headers=headers, reason=response.reason))
         self._framing = BYTES
-        self._whole = self.paused = False
+        self._handed_over = self.paused = False
         self.pending = not self._receiving and self._pos < len(self._data)
 
     def abort(self, stream: int) -> None:
-        if stream == self.stream and (self._owes_all or self._owes_rest):
+        if stream == self.stream and self._owes:
             self.broken = self._ends_by_closing
             self._cut()
 
