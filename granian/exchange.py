@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from granian import file_sending
@@ -278,6 +279,10 @@ class Exchange:
         except InvalidResponse:
             self.abort()
             raise
+
+    def outlet(self) -> Callable[[bytes], None]:
+        """As `put`, for those who see that it is not `done` before each call, and `abort` at InvalidResponse."""
+        return partial(self._engine.write, self._stream)
 
     def write(self, data: bytes) -> None:
         """Send some of the body. Await `writable` before the next call where `carrier.blocked`."""

@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from granian.adapters.rsgi import files as rsgi_files
-from granian.adapters.rsgi.heads import check_status, log_refusal, recent_head, refused, text_head
+from granian.adapters.rsgi.heads import known_head, log_refusal, refused
 from granian.adapters.rsgi.scope import Scope
 from granian.adapters.rsgi.stream import HTTPStreamTransport, as_bytes, encoded, finish
 from granian.adapters.rsgi.types import RSGIProtocolClosed, RSGIProtocolError
@@ -159,7 +159,7 @@ class HTTPProtocol:
         if self._answered:
             raise RSGIProtocolError
         exchange = self._exchange
-        response = text_head(status, headers)
+        response = known_head(status, headers)
         self._answered = True
         if not exchange.done:
             exchange.start(response)
@@ -168,17 +168,7 @@ class HTTPProtocol:
     def _respond(self, status: int, headers: TextFields, body: bytes) -> None:
         if self._answered:
             return
-        if type(status) is not int:
-            # 200.0 and True are looked up as the numbers they are equal to.
-            check_status(status)
-        if type(headers) is not list:
-            # Perhaps it can be read only once.
-            headers = tuple(headers)
-        try:
-            response = recent_head((status, *headers)) or text_head(status, headers)
-        except TypeError:
-            # Pairs given as lists cannot be looked up.
-            response = text_head(status, headers)
+        response = known_head(status, headers)
         exchange = self._exchange
         if not exchange.done:
             try:
@@ -194,7 +184,7 @@ class HTTPProtocol:
         if self._answered:
             return
         path = os.fsdecode(file)
-        response = text_head(status, headers)
+        response = known_head(status, headers)
         self._answered = True
         exchange = self._exchange
         try:

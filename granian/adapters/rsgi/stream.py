@@ -22,10 +22,11 @@ TOGETHER_BYTES_MAX = 128 * 1024
 class HTTPStreamTransport:
     """The body of a response that was begun by `response_stream`."""
 
-    __slots__ = ('_exchange', '_held_bytes', '_leaves')
+    __slots__ = ('_exchange', '_held_bytes', '_leaves', '_put')
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
+        self._put = exchange.outlet()
         # The head, and the pieces sent in one turn of the loop, leave together at its end.
         self._held_bytes = 0
         self._leaves = False
@@ -39,11 +40,10 @@ class HTTPStreamTransport:
         if exchange.done:
             raise RSGIProtocolClosed
         try:
-            exchange.put(data)
+            self._put(data)
         except InvalidResponse as exc:
+            exchange.abort()
             raise refused(exc) from exc
-        except ClientDisconnected:
-            raise RSGIProtocolClosed from None
         self._held_bytes += len(data)
         if self._held_bytes > TOGETHER_BYTES_MAX:
             self._held_bytes = 0

@@ -41,7 +41,10 @@ NOTHING, ALL, REST = 'nothing', 'all', 'rest'
 class Http1Fast(Http1Engine):
     """One HTTP/1.x connection. See `contract.Engine`."""
 
-    __slots__ = ('_chunks', '_heads', '_last_data', '_last_head', '_owed', '_reading', '_response_left', '_silent')
+    __slots__ = (
+        '_chunk_line', '_chunk_size', '_chunks', '_heads', '_last_data', '_last_head', '_owed', '_reading',
+        '_response_left', '_silent',
+    )  # fmt: skip
 
     def __init__(self, limits: Http1Limits, defaults: ResponseDefaults, events: EngineEvents) -> None:
         super().__init__(limits, defaults, events)
@@ -52,6 +55,8 @@ class Http1Fast(Http1Engine):
         self._last_data = b''
         self._chunks: ChunkedDecoder | None = None
         self._silent = False
+        # The line before the last large chunk that was sent: most are as large as the one before.
+        self._chunk_size, self._chunk_line = 0, b''
         # Body bytes still to be sent: a count, CHUNKED, or None where closing ends the body.
         self._response_left: int | None = 0
 
@@ -305,12 +310,16 @@ class Http1Fast(Http1Engine):
             size = len(data)
             if size <= JOIN_CHUNK_BYTES_MAX:
                 output.append(b'%x\r\n%b\r\n' % (size, data))
-            elif output and len(output[-1]) <= JOIN_CHUNK_BYTES_MAX:
-                # The head, or the end of the chunk before: each buffer less is a microsecond less.
-                output[-1] += b'%x\r\n' % size
-                output += (data, b'\r\n')
+                return
+            if size != self._chunk_size:
+                self._chunk_size, self._chunk_line = size, b'%x\r\n' % size
+            if output and len(output[-1]) <= JOIN_CHUNK_BYTES_MAX:
+                # The head, or the end of the chunk before: each buffer less is time saved.
+                output[-1] += self._chunk_line
             else:
-                output += (b'%x\r\n' % size, data, b'\r\n')
+                output.append(self._chunk_line)
+            output.append(data)
+            output.append(b'\r\n')
             return
         if left is not None:
             self._count(stream, left, len(data))
