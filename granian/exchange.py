@@ -109,6 +109,10 @@ class Carrier(Protocol):
     info: ConnectionInfo
 
     @property
+    def inside(self) -> bool:
+        """Whether what is put out now leaves by itself, at the end of the read that got us here."""
+
+    @property
     def blocked(self) -> bool:
         """Whether the socket takes no more for now."""
 

@@ -29,7 +29,7 @@ LOOK_S = 5.0
 class Connection(Wire):
     """Moves bytes between a transport and an engine, exchanges to the application, and time to both."""
 
-    __slots__ = ('_body_due_s', '_exchange', '_has_place', '_held', '_inside', '_phase', '_postponed', '_terms')
+    __slots__ = ('_body_due_s', '_exchange', '_has_place', '_held', '_phase', '_postponed', '_terms', 'inside')
 
     def __init__(self, service: Service) -> None:
         super().__init__(service)
@@ -39,7 +39,7 @@ class Connection(Wire):
         self._terms: Terms | None = None
         # Bytes read while the worker had no room for another exchange.
         self._held = b''
-        self._inside = self._postponed = False
+        self.inside = self._postponed = False
         # Whether the exchange in progress takes one of the worker's places.
         self._has_place = False
         # The engine's phase when it was last looked at.
@@ -61,9 +61,9 @@ class Connection(Wire):
         if self._exchange is None and service.gate.busy >= service.gate.limit:
             self._wait_turn(data)
             return
-        self._inside = True
+        self.inside = True
         self.engine.receive(data)
-        self._inside = False
+        self.inside = False
         self._settle()
 
     def eof_received(self) -> bool:
@@ -182,11 +182,11 @@ class Connection(Wire):
         return passage
 
     def made_room(self) -> None:
-        if self._paused and not self._inside:
+        if self._paused and not self.inside:
             self._settle()
 
     def asked_for_body(self) -> None:
-        if not self._inside:
+        if not self.inside:
             self._settle()
 
     def upgraded(self, exchange: Exchange) -> None:
@@ -194,7 +194,7 @@ class Connection(Wire):
         self._leave_place()
         if self.service.access_log is not None:
             self._log_access(exchange)
-        if not self._inside:
+        if not self.inside:
             if self.engine.pending:
                 self._later(self._resume)
             self._settle()
@@ -208,7 +208,7 @@ class Connection(Wire):
             service.gate.left()
         if exchange.successor is None and service.access_log is not None:
             self._log_access(exchange)
-        if not self._inside:
+        if not self.inside:
             if self.engine.pending:
                 self._later(self._resume)
             self._settle()

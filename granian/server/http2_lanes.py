@@ -28,6 +28,8 @@ class Lane:
         '_awaits_reader', '_body_at_s', '_body_due_s', '_connection', '_sent', '_sent_at_s', '_write_s', 'check_at', 'deadline', 'info',
         'loop', 'stream',
     )  # fmt: skip
+    # What is put out leaves by turns, and is told of by `flush`.
+    inside = False
 
     def __init__(self, connection: Http2Connection, stream: int) -> None:
         self._connection = connection

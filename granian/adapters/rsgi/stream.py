@@ -30,7 +30,8 @@ class HTTPStreamTransport:
         # The head, and the pieces sent in one turn of the loop, leave together at its end.
         self._held_bytes = 0
         self._leaves = False
-        self._hold()
+        if not exchange.carrier.inside:
+            self._hold()
 
     async def send_bytes(self, data: bytes) -> None:
         """Send a piece; return once the socket takes more. Raises RSGIProtocolClosed."""
@@ -45,12 +46,13 @@ class HTTPStreamTransport:
             exchange.abort()
             raise refused(exc) from exc
         self._held_bytes += len(data)
+        carrier = exchange.carrier
         if self._held_bytes > TOGETHER_BYTES_MAX:
             self._held_bytes = 0
-            exchange.carrier.flush()
-        elif not self._leaves:
+            carrier.flush()
+        elif not (self._leaves or carrier.inside):
             self._hold()
-        if exchange.carrier.blocked:
+        if carrier.blocked:
             await self._writable()
 
     def _hold(self) -> None:
