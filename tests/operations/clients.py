@@ -10,6 +10,7 @@ import contextlib
 import ssl
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from hpack import Decoder, Encoder
 
@@ -50,6 +51,13 @@ class Tally:
     @property
     def failed_in_all(self) -> int:
         return sum(count for name, count in self.counts.items() if name.endswith('failed'))
+
+
+class Connection(NamedTuple):
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    # The client's.
+    port: int
 
 
 class Load:
@@ -154,13 +162,13 @@ class Load:
             async with self._connection('http2', self._http_port) as connection:
                 if connection is None:
                     continue
-                client = Http2Client(*connection, self.tally.counts)
+                client = Http2Client(connection.reader, connection.writer, self.tally.counts)
                 try:
                     while not self._ending.is_set() and not client.leaving:
                         await asyncio.gather(*[client.get() for _ in range(3)])
                         await self._pause(self._pause_s)
                 except (OSError, EOFError, ValueError) as exc:
-                    self.tally.failed('http2', exc, _port(connection))
+                    self.tally.failed('http2', exc, connection.port)
 
     async def _websocket(self) -> None:
         """Echoes; a close with 1012 (service restart) is the server's way to ask for another connection."""
@@ -169,9 +177,9 @@ class Load:
                 if connection is None:
                     continue
                 try:
-                    await self._echo(*connection)
+                    await self._echo(connection.reader, connection.writer)
                 except (OSError, EOFError, ValueError, asyncio.TimeoutError) as exc:
-                    self.tally.failed('websocket', exc, _port(connection))
+                    self.tally.failed('websocket', exc, connection.port)
 
     async def _echo(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(
@@ -210,7 +218,8 @@ class Load:
             reader, writer = await asyncio.wait_for(
                 asyncio.open_connection('127.0.0.1' if tls is None else '127.0.0.2', port, ssl=tls), PATIENCE_S
             )
-            connection = reader, writer
+            # Asked for now: a transport that is lost may not know it.
+            connection = Connection(reader, writer, writer.get_extra_info('sockname')[1])
         except (OSError, EOFError, asyncio.TimeoutError) as exc:
             self.tally.failed(kind, f'connect: {exc!r}')
             await self._pause(0.05)
@@ -224,9 +233,11 @@ class Load:
     async def _ask(self, kind: str, connection, head: bytes, pieces=()) -> bool:
         """Whether the connection may be used again."""
         try:
-            return await asyncio.wait_for(self._exchange(kind, *connection, head, pieces), PATIENCE_S)
+            return await asyncio.wait_for(
+                self._exchange(kind, connection.reader, connection.writer, head, pieces), PATIENCE_S
+            )
         except (OSError, EOFError, ValueError, asyncio.TimeoutError) as exc:
-            self.tally.failed(kind, exc, _port(connection))
+            self.tally.failed(kind, exc, connection.port)
             return False
 
     async def _exchange(self, kind: str, reader, writer, head: bytes, pieces) -> bool:
@@ -243,11 +254,6 @@ class Load:
             raise ValueError(body)
         self.tally.counts[f'{kind} answered'] += 1
         return b'connection: close' not in answer
-
-
-def _port(connection: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> int:
-    """The client's."""
-    return int(connection[1].get_extra_info('sockname')[1])
 
 
 async def _message(reader: asyncio.StreamReader) -> tuple[int, bytes]:
