@@ -69,7 +69,7 @@ def _told(samples, plot: Path | None) -> int:
 def _counted(tally) -> int:
     for name, count in sorted(tally.counts.items()):
         print(f'{name:40} {count:8}')
-    for failure in tally.failures[:20]:
+    for failure in tally.worst[:20]:
         print(f'  {failure}')
     whole = tally.answered + tally.failed_in_all
     print(f'{tally.failed_in_all} of {whole} failed; availability {100 * tally.answered / max(1, whole):.3f} %')

@@ -27,18 +27,27 @@ class Tally:
     failures: list[str] = field(default_factory=list)
     # The client's ports of connections whose server process is known to have been lost.
     doomed: set[int] = field(default_factory=set)
-    _lost: list[tuple[str, int]] = field(default_factory=list)
+    # Of what failed first, the ports; what the programs tell comes behind it.
+    _lost: list[int] = field(default_factory=list)
 
     def failed(self, kind: str, why: object, port: int = 0) -> None:
         """`port`: the client's, of the connection."""
         self.counts[f'{kind} failed'] += 1
         self.failures.append(f'{kind} from {port}: {why!r}')
-        self._lost.append((kind, port))
+        self._lost.append(port)
 
     @property
     def avoidable(self) -> int:
         """How many failed outside the connections that were doomed."""
-        return self.failed_in_all - sum(port in self.doomed for _, port in self._lost)
+        return self.failed_in_all - sum(port in self.doomed for port in self._lost)
+
+    @property
+    def worst(self) -> list[str]:
+        """The failures, those that could have been avoided first."""
+        own = zip(self._lost, self.failures, strict=False)
+        return [text for _, text in sorted(own, key=lambda each: each[0] in self.doomed)] + self.failures[
+            len(self._lost) :
+        ]
 
     def add(self, other: Tally) -> None:
         self.counts += other.counts
