@@ -25,6 +25,7 @@ from granian.protocol.http2.floods import FRAME_COST
 from granian.protocol.http2.frames import (
     DATA,
     HEADERS,
+    SETTINGS,
     STREAM_LARGEST,
     WINDOW_BYTES_LARGEST,
     WINDOW_UPDATE,
@@ -66,6 +67,9 @@ class H2Receiver(H2Core):
             return
         if self._is_foreseen(frame[3], frame):
             return
+        if frame[3] == SETTINGS:
+            # h2 forgets streams that are over as it counts them. Else their windows could overflow (RFC 9113 6.9.2).
+            _ = self._h2.open_inbound_streams
         try:
             events = self._h2.receive_data(frame)
         except ProtocolError as error:

@@ -397,3 +397,14 @@ def test_a_stream_of_a_full_connection_is_blocked_by_little(engine):
     talk.feed(window(last, 1))
     assert talk.rooms == [last]
     assert not talk.engine.is_blocked(last)
+
+
+def test_the_window_of_a_stream_that_is_over_overflows_nothing(engine):
+    talk = Talk(engine)
+    # Larger than it began, and over: RFC 9113 6.9.2 speaks of windows that are there.
+    talk.feed(talk.headers(1, POST, end=False), window(1, 65535), talk.headers(1, [], end=True))
+    assert talk.responses[1].whole
+    talk.feed(settings((4, 0x7FFFFFFF)))
+    assert talk.goaway is None
+    talk.feed(talk.headers(3))
+    assert talk.responses[3].whole
