@@ -72,6 +72,9 @@ class Http2Core:
         left = max(stream.declared - stream.received, stream.discarded)
         if stream.refused or left > self.limits.discard_bytes_max:
             self._dismiss(stream)
+        else:
+            # As far as the client may still send, it is thrown away; a connection that ends does not wait for it.
+            self._close_if_idle()
 
     def _dismiss(self, stream: Stream) -> None:
         """RFC 9113 8.1: the response is whole, and the rest of the request is not wanted."""

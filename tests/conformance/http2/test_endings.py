@@ -227,3 +227,12 @@ def test_settings_of_an_upgrade_that_are_none(engine, payload):
     with pytest.raises(Refusal):
         talk.engine.take_over(from_http1(), payload)
     assert not talk.requests
+
+
+def test_a_response_that_is_whole_ends_a_connection_although_its_request_is_not(engine):
+    talk = Talk(engine, reply=no_reply)
+    talk.feed(talk.headers(1, POST, end=False), frame(GOAWAY, 0, 0, bytes(8)))
+    assert not talk.engine.closing
+    talk.engine.respond(1, response_head(200, []), b'enough')
+    talk.settle()
+    assert (talk.responses[1].body, talk.engine.closing) == (b'enough', True)
