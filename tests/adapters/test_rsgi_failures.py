@@ -148,7 +148,7 @@ async def test_requests_do_not_share_context_variables(serve_rsgi):
 
 
 async def test_nothing_is_left_of_2000_requests(serve_rsgi, tmp_path, caplog):
-    caplog.set_level('CRITICAL')
+    caplog.set_level('CRITICAL', logger='_granian')
     (tmp_path / 'file').write_bytes(b'file')
 
     async def body(protocol):

@@ -10,16 +10,6 @@ from granian.errors import ConfigurationError, FatalError
 from granian.observe.logs import LEVELS, access_logger, configure, logger, read_config
 
 
-@pytest.fixture(autouse=True)
-def _restored():
-    kept = [(each, each.level, each.handlers[:], each.propagate) for each in (logger, access_logger)]
-    yield
-    for each, level, handlers, propagate in kept:
-        each.setLevel(level)
-        each.handlers[:] = handlers
-        each.propagate = propagate
-
-
 def test_the_default_lines_go_to_standard_output(capsys):
     configure('info')
     logger.info('ready')

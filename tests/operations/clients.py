@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections import Counter
 from dataclasses import dataclass, field
@@ -222,22 +223,19 @@ class Load:
 
     @contextlib.asynccontextmanager
     async def _connection(self, kind: str, port: int, tls: ssl.SSLContext | None = None):
-        writer = None
-        try:
-            reader, writer = await asyncio.wait_for(
-                asyncio.open_connection('127.0.0.1' if tls is None else '127.0.0.2', port, ssl=tls), PATIENCE_S
-            )
-            # Asked for now: a transport that is lost may not know it.
-            connection = Connection(reader, writer, writer.get_extra_info('sockname')[1])
-        except (OSError, EOFError, asyncio.TimeoutError) as exc:
-            self.tally.failed(kind, f'connect: {exc!r}')
-            await self._pause(0.05)
-            connection = None
-        try:
-            yield connection
-        finally:
-            if writer is not None:
-                writer.close()
+        # Not by open_connection alone: of a handshake that fails it does not tell which connection it was.
+        with socket.socket() as sock:
+            try:
+                connection = await asyncio.wait_for(_opened(sock, port, tls), PATIENCE_S)
+            except (OSError, EOFError, asyncio.TimeoutError) as exc:
+                self.tally.failed(kind, f'connect: {exc!r}', _own_port(sock))
+                await self._pause(0.05)
+                connection = None
+            try:
+                yield connection
+            finally:
+                if connection is not None:
+                    connection.writer.close()
 
     async def _ask(self, kind: str, connection, head: bytes, pieces=()) -> bool:
         """Whether the connection may be used again."""
@@ -263,6 +261,21 @@ class Load:
             raise ValueError(body)
         self.tally.counts[f'{kind} answered'] += 1
         return b'connection: close' not in answer
+
+
+async def _opened(sock: socket.socket, port: int, tls: ssl.SSLContext | None) -> Connection:
+    sock.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(sock, ('127.0.0.1' if tls is None else '127.0.0.2', port))
+    # Asked for now: a transport that is lost may not know it.
+    own_port = _own_port(sock)
+    hostname = None if tls is None else 'localhost'
+    reader, writer = await asyncio.open_connection(sock=sock.dup(), ssl=tls, server_hostname=hostname)
+    return Connection(reader, writer, own_port)
+
+
+def _own_port(sock: socket.socket) -> int:
+    """The client's, or 0 where it has none yet."""
+    return 0 if sock.fileno() < 0 else sock.getsockname()[1]
 
 
 async def _message(reader: asyncio.StreamReader) -> tuple[int, bytes]:

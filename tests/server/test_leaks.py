@@ -61,7 +61,7 @@ async def ask(client: Client, count: int) -> None:
 
 @pytest.mark.parametrize('per_connection', [1000, 5])
 async def test_nothing_is_left_of_2000_requests(serve, per_connection, caplog):
-    caplog.set_level('CRITICAL')
+    caplog.set_level('CRITICAL', logger='_granian')
     async with serve(app) as server:
         client = await server.connect()
         await ask(client, 8)

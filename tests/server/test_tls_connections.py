@@ -222,7 +222,7 @@ async def test_response_that_ends_with_the_connection_is_whole_by_close_notify(e
 
 @fast
 async def test_response_that_is_cut_has_no_close_notify(encrypted, caplog):
-    caplog.set_level('CRITICAL')
+    caplog.set_level('CRITICAL', logger='_granian')
 
     async def app(scope, receive, send):
         await start(send)
