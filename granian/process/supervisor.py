@@ -210,7 +210,9 @@ class Supervisor:
                 child.failure = report.StartFailure(**said['failure'])
             elif said['say'] == 'closed':
                 child.is_closed = True
+                # Before anybody is told: the port is free, if it is to be.
                 self._let_sockets_go()
+                self.pool.on_closed(child)
             elif said['say'] == 'alive':
                 self._health.on_alive(child)
             elif said['say'] == 'tired':
@@ -234,7 +236,9 @@ class Supervisor:
             if child.fileno() != -1:
                 # Something it started still holds the other end.
                 self.waiting.let_go(child)
+            self._let_sockets_go()
             self.pool.on_end(child, code)
+        # What a change that was given up would have listened on.
         self._let_sockets_go()
 
     def _let_sockets_go(self) -> None:
@@ -344,7 +348,7 @@ class Supervisor:
             file.remove()
         self._open_control()
 
-    def succeeded(self, pid: int, kept: set[int]) -> None:
+    def succeeded(self, pid: int, kept: set[int], told: Callable[[], object]) -> None:
         logger.info('Process %d serves in our place, finishing', pid)
         self._helpers.pop(pid)
         self._stopping = True
@@ -354,6 +358,7 @@ class Supervisor:
         # The file is the successor's.
         self.control.close(keep_file=True)
         self.pool.stop(self.situation.hand_over(kept))
+        self.pool.once_closed(told)
 
     def _on_status_command(self, answer: Answer) -> None:
         now_s = self.timers.clock()

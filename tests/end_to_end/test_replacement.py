@@ -109,6 +109,14 @@ def supervisor_of(project) -> int:
     return int((project.folder / 'granian.pid').read_text())
 
 
+def test_who_asks_right_after_an_upgrade_meets_new_workers_alone(project):
+    with upgradable(project) as server:
+        for version in ('two', 'three'):
+            project.write_app(version)
+            assert project.command('upgrade') == (0, 'the new supervisor serves')
+            assert {get(server.port) for _ in range(10)} == {version}
+
+
 def test_an_upgrade_takes_over_sockets_pid_file_and_control(project):
     with upgradable(project) as server:
         port, before = server.port, supervisor_of(project)
@@ -120,7 +128,7 @@ def test_an_upgrade_takes_over_sockets_pid_file_and_control(project):
         wait_gone(workers)
         after = supervisor_of(project)
         assert after != before
-        wait_until(lambda: get(port) == 'two')
+        assert get(port) == 'two'
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(20)
             sock.connect(str(project.folder / 'a.sock'))
@@ -241,7 +249,8 @@ def test_preloaded_applications_are_imported_once_and_anew_by_an_upgrade_only(pr
         assert server.lines.count('imported green') == 1
         server.send_signal(signal.SIGUSR2)
         server.wait_for(r'Process \d+ serves in our place, finishing')
-        wait_until(lambda: get(server.port) == 'two')
+        assert server.process.wait(20) == 0
+        assert get(server.port) == 'two'
         assert server.lines.count('imported green') == 2
     finally:
         with contextlib.suppress(ProcessLookupError):

@@ -108,6 +108,11 @@ class Stage:
         for child in children:
             self.pool.on_serving(child)
 
+    def close(self, *children) -> None:
+        for child in children:
+            child.is_closed = True
+            self.pool.on_closed(child)
+
     def end(self, child, code: int = 0) -> None:
         child.is_gone = True
         self.pool.on_end(child, code)

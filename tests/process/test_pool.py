@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from granian.process.pool.leaving import CLOSE_S
 from granian.process.report import StartFailure
 from tests.helpers.workers import Stage
 
@@ -60,6 +61,94 @@ def test_the_outcome_is_told_before_the_old_ones_are_told_to_leave():
     stage.pool.begin(generation, range(2), lambda _: seen.extend(child.phase for child in old))
     stage.serve(*stage.started[2:])
     assert seen == ['serving', 'serving']
+
+
+def changed(stage, told):
+    """The old workers of a change whose end is told by `told` growing."""
+    old = list(stage.pool.members.values())
+    generation, before = stage.generation(2), len(stage.started)
+    stage.pool.begin(generation, range(2), lambda _: stage.pool.once_closed(lambda: told.append(stage.now)))
+    stage.serve(*stage.started[before:])
+    return old
+
+
+def test_nobody_is_told_of_the_end_before_every_old_one_has_closed():
+    stage, told = Stage(), []
+    stage.open()
+    first, second = changed(stage, told)
+    stage.close(first)
+    assert told == []
+    stage.close(second)
+    assert told == [stage.now]
+    stage.end(first)
+    stage.end(second)
+    stage.pass_time(10)
+    assert len(told) == 1
+
+
+def test_an_old_one_that_dies_accepts_no_more():
+    stage, told = Stage(), []
+    stage.open()
+    first, second = changed(stage, told)
+    stage.close(first)
+    stage.end(second, -9)
+    assert told == [stage.now]
+
+
+def test_an_old_one_that_is_stuck_is_waited_for_once_and_not_for_long():
+    stage, told = Stage(), []
+    stage.open()
+    first, _ = changed(stage, told)
+    stage.close(first)
+    stage.pass_time(CLOSE_S - 0.1)
+    assert told == []
+    stage.pass_time(0.1)
+    assert told == [stage.now]
+    stage.close(*changed(stage, told))
+    assert len(told) == 2
+
+
+def test_a_change_is_not_held_up_by_those_that_have_not_closed_and_is_told_after_the_one_before():
+    stage, told = Stage(), []
+    stage.open()
+    first, second = changed(stage, told)
+    third, fourth = changed(stage, told)
+    assert stage.pool.change is None
+    stage.close(third, fourth, first)
+    assert told == []
+    stage.close(second)
+    assert len(told) == 2
+
+
+def test_an_old_one_that_never_accepted_is_not_waited_for():
+    stage, told = Stage(), []
+    _, second = stage.open()
+    stage.end(second, -9)
+    first, _ = changed(stage, told)
+    stage.close(first)
+    assert told == [stage.now]
+
+
+def test_who_accepted_for_a_change_that_is_given_up_is_waited_for():
+    stage, told = Stage(), []
+    stage.open()
+    first, _ = stage.change(stage.generation(2))
+    stage.ready(*stage.started[2:])
+    stage.pool.abandon(StartFailure('FatalError', 'given up', ''))
+    stage.pool.once_closed(lambda: told.append(1))
+    stage.end(stage.newest())
+    assert told == []
+    stage.close(first)
+    assert told == [1]
+
+
+def test_a_stop_meanwhile_changes_nothing_for_who_waits():
+    stage, told = Stage(), []
+    stage.open()
+    old = changed(stage, told)
+    stage.pool.stop()
+    stage.close(*old)
+    assert told == [stage.now]
 
 
 def test_a_candidate_that_cannot_start_ends_the_change_and_nothing_else():

@@ -8,6 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from granian.process.pool.leaving import CLOSE_S
 from granian.process.report import StartFailure
 from tests.helpers.workers import Stage
 
@@ -25,6 +26,8 @@ class AnyOrder(RuleBasedStateMachine):
         self.stage = Stage(workers=workers, respawn_interval_s=overlap_s, start_s=start_s)
         self.pool = self.stage.pool
         self.begun = 0
+        self.told = []
+        self.left_s = {}
         self.pool.open(self.stage.generation())
 
     # ── who is there ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -66,6 +69,11 @@ class AnyOrder(RuleBasedStateMachine):
             self.stage.end(child, -9)
 
     @rule(number=NUMBERS)
+    def closes(self, number):
+        if child := self.one(number, 'leaving'):
+            self.stage.close(child)
+
+    @rule(number=NUMBERS)
     def is_told_to_end_by_somebody_else(self, number):
         if child := self.one(number, 'serving'):
             self.pool.on_leaving(child)
@@ -91,7 +99,12 @@ class AnyOrder(RuleBasedStateMachine):
     def begin(self, workers, slots):
         self.begun += 1
         number = self.pool.generation.number + 1
-        self.pool.begin(self.stage.generation(number, workers=workers), slots, self.stage.done.append)
+        self.pool.begin(self.stage.generation(number, workers=workers), slots, self.on_outcome)
+
+    def on_outcome(self, failure):
+        self.stage.done.append(failure)
+        number = len(self.stage.done)
+        self.pool.once_closed(lambda: self.told.append(number))
 
     @rule()
     def give_the_change_up(self):
@@ -116,8 +129,17 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def each_change_has_one_outcome(self):
-        under_way = self.pool.change is not None and self.pool.change.done == self.stage.done.append
+        under_way = self.pool.change is not None and self.pool.change.done == self.on_outcome
         assert len(self.stage.done) == self.begun - under_way
+
+    @invariant()
+    def outcomes_are_told_in_order_once_nobody_old_accepts(self):
+        assert self.told == list(range(1, len(self.told) + 1))
+        for child in self.alive('leaving'):
+            self.left_s.setdefault(child, self.stage.now)
+        accepting = [child for child in self.alive('leaving') if child.has_accepted and not child.is_closed]
+        if all(self.stage.now - self.left_s[child] >= CLOSE_S for child in accepting):
+            assert len(self.told) == len(self.stage.done)
 
     def teardown(self):
         """Nothing bad happens any more: all that should serve does, and nobody else is there."""
@@ -133,6 +155,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.stage.pass_time(10)
         if self.stage.given_up:
             return
+        assert len(self.told) == len(self.stage.done)
         assert self.pool.change is None
         assert sorted(self.pool.members) == list(range(self.pool.generation.workers))
         assert {child.phase for child in self.pool.everyone()} == {'serving'}

@@ -49,7 +49,8 @@ class Child:
         self._channel: socket.socket | None = None
         self._lines = Lines()
         self.has_hung_up = False
-        # It accepts nothing more, and has closed what it listened on.
+        # It was told to accept; it accepts nothing more, and has closed what it listened on.
+        self.has_accepted = False
         self.is_closed = False
         # Waited for.
         self.is_gone = False
@@ -96,14 +97,14 @@ class Child:
 
     def accept(self) -> None:
         self.phase = 'opening'
+        self.has_accepted = True
         self._order(do='accept')
 
     def retire(self, shared: set[int]) -> None:
         """End; the queues of sockets in `shared` (by id) are left to others, those of the rest are served first."""
         leave = [number for number, sock in enumerate(self.part.sockets) if id(sock) in shared]
-        accepted = self.phase in {'opening', 'serving'}
         self.phase = 'leaving'
-        if accepted:
+        if self.has_accepted:
             self._order(do='retire', leave=leave)
         else:
             self.signal(signal.SIGTERM)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from granian.observe.logs import logger
 from granian.process.pool.change import Change
 from granian.process.pool.health import STACKS_S
+from granian.process.pool.leaving import Leaving
 from granian.process.report import StartFailure
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Pool:
         self.change: Change | None = None
         self._owner = owner
         self._timers = timers
-        self._leaving: set[Child] = set()
+        self._leaving = Leaving(timers)
         # How often in a row a slot's worker has died young.
         self._deaths: dict[int, int] = {}
         self._waiting: list[Callable[[], None]] = []
@@ -89,7 +90,8 @@ class Pool:
     ) -> None:
         """Give these slots workers of that generation; `done` is called with what went wrong, or None.
 
-        Workers in slots that the generation has not are retired with those that are replaced.
+        Workers in slots that the generation has not are retired with those that are replaced. That they accept nothing more is
+        told by `once_closed`, asked for in `done` or later.
         """
         assert self.change is None
         self.change = change = Change(generation, overlap_s, done)
@@ -122,7 +124,8 @@ class Pool:
         change.cancel()
         shared = _sockets_of(self.members.values())
         for child in change.candidates.values():
-            self._retire(child, shared)
+            child.retire(shared)
+            self._leaving.add(child)
         change.done(failure)
         self._go_on()
 
@@ -186,11 +189,13 @@ class Pool:
         gone = [self.members.pop(slot) for slot in change.candidates if slot in self.members]
         gone += [self.members.pop(slot) for slot in list(self.members) if slot >= change.generation.workers]
         self.members |= change.candidates
+        for child in gone:
+            self._leaving.add(child)
         # First of all the word: sockets that are no longer listened on must refuse before their queues are emptied.
         change.done(None)
         shared = _sockets_of(self.members.values())
         for child in gone:
-            self._retire(child, shared)
+            child.retire(shared)
         self._go_on()
 
     # ── what workers say ─────────────────────────────────────────────────────────────────────────────────────────
@@ -232,8 +237,16 @@ class Pool:
         logger.warning('%s was told to end by somebody else, replacing it', child.name)
         del self.members[child.slot]
         child.phase = 'leaving'
-        self._await_end(child)
+        self._leaving.add(child)
         self._fill(child.slot, respawned=True)
+
+    def on_closed(self, child: Child) -> None:
+        """It accepts nothing more, and has closed what it listened on."""
+        self._leaving.on_closed(child)
+
+    def once_closed(self, action: Callable[[], object]) -> None:
+        """Do it as soon as whoever has been told to leave until now accepts no more, or has had its time."""
+        self._leaving.once_closed(action)
 
     def on_end(self, child: Child, code: int) -> None:
         """The process is gone."""
@@ -296,20 +309,6 @@ class Pool:
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _retire(self, child: Child, shared: set[int]) -> None:
-        child.retire(shared)
-        self._await_end(child)
-
-    def _await_end(self, child: Child) -> None:
-        self._leaving.add(child)
-
-        def kill() -> None:
-            logger.warning('Killing %s after it refused to gracefully stop', child.name)
-            child.signal(signal.SIGKILL)
-
-        if child.kill_timer is None:
-            child.kill_timer = self._timers.after(child.generation.plan.supervisor.kill_after_s, kill)
-
     def stop(self, shared: set[int] | None = None) -> None:
         """Let every worker finish, and take no more; `shared` are sockets that somebody else goes on to serve."""
         self._closed = True
@@ -322,7 +321,7 @@ class Pool:
                 child.stop()
             elif child.phase != 'leaving':
                 child.retire(shared)
-            self._await_end(child)
+            self._leaving.add(child)
 
     def kill(self) -> None:
         """End whoever is left at once."""

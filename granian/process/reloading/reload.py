@@ -56,12 +56,15 @@ class Reload:
         self._reader: Reader | None = None
         self._patience: Timer | None = None
         self._tell: Tell | None = None
+        # Requests whose outcome is not told yet.
+        self._open = 0
         # Why the last one that was given up was.
         self._given_up = SUPERSEDED
 
     def begin(self, tell: Tell = nobody) -> None:
         self.cancel()
         self._tell = tell
+        self._open += 1
         self._helper.manager.reloading()
         reread = self._helper.situation.reread
         if reread is None:
@@ -150,20 +153,26 @@ class Reload:
             return
         situation.follow()
         self._helper.followed()
-        logger.info('Reloaded: generation %d serves', situation.generation.number)
-        self._end(None)
+        number = situation.generation.number
+        self._end(None, lambda: logger.info('Reloaded: generation %d serves', number))
 
     def _refuse(self, refused: Refused) -> None:
         number = self._helper.situation.generation.number
         log = logger.info if refused.message == self._given_up else logger.error
-        log('Not reloaded, generation %d goes on: %s', number, refused.message)
-        self._end(refused)
+        self._end(refused, lambda: log('Not reloaded, generation %d goes on: %s', number, refused.message))
 
-    def _end(self, outcome: Refused | None) -> None:
+    def _end(self, outcome: Refused | None, say: Callable[[], None]) -> None:
         tell, self._tell = self._tell, None
         assert tell is not None
-        # Ready again, whatever came of it (sd_notify(3), RELOADING=1), if it ever was.
-        self._helper.pool.look_round()
+        # Whoever asked may ask the server next, and is not to meet a worker that is on its way out.
+        self._helper.pool.once_closed(lambda: self._told(outcome, say, tell))
+
+    def _told(self, outcome: Refused | None, say: Callable[[], None], tell: Tell) -> None:
+        say()
+        self._open -= 1
+        if self._open == 0:
+            # Ready again, whatever came of it (sd_notify(3), RELOADING=1), if it ever was.
+            self._helper.pool.look_round()
         tell(outcome)
 
 
@@ -204,4 +213,5 @@ class Scaling:
             return
         situation.follow()
         self._helper.followed()
-        logger.info('Workers: %d', situation.generation.workers)
+        workers = situation.generation.workers
+        self._helper.pool.once_closed(lambda: logger.info('Workers: %d', workers))

@@ -34,8 +34,8 @@ class Upgrading(Protocol):
 
     def help(self, life: Callable[[], int], ended: Callable[[int], None], *, listens: bool) -> int: ...
 
-    def succeeded(self, pid: int, kept: set[int]) -> None:
-        """That process serves in our place, on the sockets of these descriptors."""
+    def succeeded(self, pid: int, kept: set[int], told: Callable[[], object]) -> None:
+        """That process serves in our place, on the sockets of these descriptors; `told` is called once none of ours accepts."""
 
 
 class _Word:
@@ -168,8 +168,7 @@ class Upgrade:
         assert tell is not None
         self._pid = self._tell = None
         self._stop_waiting()
-        tell(None)
-        self._owner.succeeded(pid, set(json.loads(said)['kept']))
+        self._owner.succeeded(pid, set(json.loads(said)['kept']), lambda: tell(None))
 
     def _on_end(self, code: int) -> None:
         """The new one has ended before it served."""
