@@ -49,6 +49,7 @@ WORST = Bound(cpu_max=1.2)
 TLS = Bound(cpu_max=1.0)
 HANDSHAKE = Bound(cpu_max=1.0)
 LOOK_UP = Bound(cpu_max=1.05)
+MEMORY = Bound(pss_max=1.0)
 # 199 places beside the application's.
 MANY_MOUNTS = '--set rules=[' + ','.join(f'{{path="/mount{number}/a",return=404}}' for number in range(199)) + ']'
 FOLDER = '--static-path-route /static --static-path-mount .peers/files'
@@ -204,7 +205,8 @@ ROWS: tuple[Row, ...] = (
     Row('asgi-get-10b-unique', head='unique', bounds={RUST: WORST}),
     Row('asgi-echo-1k-unique', '/echo', 'POST', 1024, 1024, head='unique', bounds={RUST: WORST}),
     Row('asgi-get-10b-200-mounts', options=MANY_MOUNTS, bounds={ONE_MOUNT: LOOK_UP}),
-    Row('asgi-idle-1-worker', driver='idle', bounds={RUST: Bound(pss_max=1.0)}),
+    Row('asgi-idle-1-worker', driver='idle', bounds={RUST: MEMORY}),
+    Row('asgi-idle-4-workers', driver='idle', options='--workers 4', bounds={RUST: MEMORY}),
     *_gets_and_echoes('rsgi'),
     *(row for head in HEADS for row in _more_of_rsgi(head)),
     *(row for head in HEADS for name, size in FILE_SIZES for row in _files(name, size, head)),

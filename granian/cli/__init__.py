@@ -22,10 +22,15 @@ def entrypoint() -> None:
         sys.exit(0)
     from granian.process.program import take_signals
 
-    take_signals(serves=sys.argv[1:2] not in OTHER_COMMANDS)
-    from granian.cli.commands import root
-
+    serves = sys.argv[1:2] not in OTHER_COMMANDS
+    take_signals(serves=serves)
     try:
+        if serves and hasattr(os, 'fork'):
+            from granian.cli.serving import serve
+
+            sys.exit(serve(sys.argv[1:]))
+        from granian.cli.commands import root
+
         root.main(prog_name='granian')
     finally:
         _give_up_unwritten()

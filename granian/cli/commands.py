@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +21,11 @@ from granian.config.writing.toml_writer import json_text, toml_text
 from granian.errors import ConfigurationError, FatalError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from granian.config.loading import Loaded
     from granian.config.reading.positions import Path as KeyPath
+    from granian.process.reading import Reading
 
 # Wide enough for the long names of upstream's options.
 _WIDE = {'max_content_width': 110}
@@ -85,7 +88,7 @@ class Root(click.Group):
         if command is None:
             raise click.UsageError(f'{ctx.args[0]} is not a command', ctx)
         # No parent: the usage line would name the parent's arguments.
-        with command.make_context(f'{ctx.info_name} {name}', args) as inner:
+        with command.make_context(f'{ctx.info_name} {name}', args, obj=ctx.obj) as inner:
             return command.invoke(inner)
 
     def format_usage(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -98,16 +101,20 @@ class Root(click.Group):
 
 
 def _finish(ctx: click.Context, action: Callable[[], int]) -> None:
-    """Run it and exit: 2 for a faulty configuration, 1 for a server that could not start or failed."""
+    """Run it and exit with its status."""
+    ctx.exit(_status_of(action))
+
+
+def _status_of(action: Callable[[], int]) -> int:
+    """2 for a faulty configuration, 1 for a server that could not start or failed."""
     try:
-        status = action()
+        return action()
     except ConfigurationError as exc:
         click.echo('\n'.join(map(printable, str(exc).split('\n'))), err=True)
-        status = 2
+        return 2
     except FatalError as exc:
         click.echo(printable(' '.join(str(exc).split())) or type(exc).__name__, err=True)
-        status = 1
-    ctx.exit(status)
+        return 1
 
 
 def _loaded(ctx: click.Context, *, needs_app: bool) -> Loaded:
@@ -116,19 +123,81 @@ def _loaded(ctx: click.Context, *, needs_app: bool) -> Loaded:
 
 @click.pass_context
 def _serve(ctx: click.Context, /, **_params: Any) -> None:
+    read = partial(_loaded, ctx, needs_app=True)
+    if ctx.obj is not None:
+        # Somebody else serves, and only asks what there is to be read.
+        ctx.obj.append(read)
+        return
+
     def action() -> int:
-        loaded = _loaded(ctx, needs_app=True)
+        loaded = read()
         from granian.process.main import serve
         from granian.process.reloading.rereading import Source
 
-        try:
-            source = Source(lambda: _loaded(ctx, needs_app=True).config, loaded.label, loaded.files)
-            return serve(loaded.config, source)
-        except ConfigurationError as exc:
-            key, _, message = str(exc).partition(': ')
-            raise ConfigurationFaults([loaded.origin(key).fault(key, message)]) from exc
+        with _placed_by(loaded):
+            return serve(loaded.config, Source(lambda: read().config, loaded.label, loaded.files))
 
     _finish(ctx, action)
+
+
+@contextmanager
+def _placed_by(loaded: Loaded) -> Iterator[None]:
+    """What turns out to be wrong with a key is told with the place of that."""
+    try:
+        yield
+    except ConfigurationFaults:
+        raise
+    except ConfigurationError as exc:
+        key, _, message = str(exc).partition(': ')
+        raise ConfigurationFaults([loaded.origin(key).fault(key, message)]) from exc
+
+
+def reader(arguments: Sequence[str]) -> Callable[[], Loaded]:
+    """What reads the configuration that `granian ARGUMENTS` serves. Raises ConfigurationError for arguments that are wrong."""
+    found: list[Callable[[], Loaded]] = []
+    try:
+        root.main(list(arguments), prog_name='granian', standalone_mode=False, obj=found)
+    except click.ClickException as exc:
+        raise ConfigurationError(exc.format_message()) from exc
+    return found[0]
+
+
+def hand_over_reading(arguments: Sequence[str], hand_over: Callable[[Reading], object]) -> int:
+    """Read what `granian ARGUMENTS` serves; the exit status, where that is not for somebody else to find."""
+    found: list[Callable[[], Loaded]] = []
+    try:
+        root.main(list(arguments), prog_name='granian', obj=found)
+    except SystemExit as exc:
+        if not found:
+            # Help was shown, or an argument is wrong.
+            return exc.code if isinstance(exc.code, int) else int(exc.code is not None)
+
+    def action() -> int:
+        loaded = found[0]()
+        from granian.process.plan import planning
+        from granian.process.privileges import Umask
+        from granian.process.reading import Reading
+
+        # Before the first file is made, which may be a log.
+        Umask().set(loaded.config.server.umask)
+        with _placed_by(loaded):
+            plan = planning.plan_of(loaded.config)
+        hand_over(Reading(plan, list(planning.oddities(loaded.config)), loaded.label, loaded.files))
+        return 0
+
+    return _status_of(action)
+
+
+def explain(error: FatalError, read: Callable[[], Loaded]) -> int:
+    """Say why a server could not start or go on; the exit status."""
+
+    def action() -> int:
+        if not isinstance(error, ConfigurationError):
+            raise error
+        with _placed_by(read()):
+            raise error
+
+    return _status_of(action)
 
 
 @click.pass_context

@@ -12,14 +12,16 @@ from granian.process.plan import planning
 from granian.process.plan.planning import HAS_FORK
 from granian.process.privileges import Umask
 from granian.process.program import StopRequested
+from granian.process.reading import Reading
 from granian.process.reloading.rereading import NOWHERE
 from granian.process.reloading.succession import Predecessor
 from granian.process.signals import raised
 from granian.process.situation import Situation
+from granian.process.workers.loops import loops
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from granian.config.model import Config
     from granian.process.plan.sections import WorkerSettings
@@ -34,30 +36,46 @@ def serve(config: Config, source: Source = NOWHERE) -> int:
 
     `source` is where `config` came from, and where it is read anew for a reload.
     """
+
+    def planned() -> Reading:
+        plan = planning.plan_of(config, source.extras.log_document)
+        return Reading(plan, list(planning.oddities(config)), source.label, source.files)
+
+    return _serve(config.server.umask, planned, source)
+
+
+def serve_reading(reading: Reading, source: Source) -> int:
+    """The same of a configuration that another process has read."""
+
+    def planned() -> Reading:
+        planning.configure_logs(reading.plan.worker.logs)
+        # There it was imported, and here it is to be what workers share.
+        loops.choose(reading.plan.worker.loop)
+        return reading
+
+    return _serve(reading.plan.umask, planned, source)
+
+
+def _serve(bits: int | None, planned: Callable[[], Reading], source: Source) -> int:
     try:
         with _signals() as signals:
-            return _serve(config, signals, source)
+            umask = Umask()
+            # Before the first file is made, which may be a log.
+            umask.set(bits)
+            try:
+                return _serve_planned(planned(), signals, source, umask)
+            finally:
+                umask.set(None)
     except StopRequested:
         return 0
 
 
-def _serve(config: Config, signals: SignalPipe | None, source: Source) -> int:
-    umask = Umask()
-    # Before the first file is made, which may be a log.
-    umask.set(config.server.umask)
-    try:
-        return _serve_as(config, signals, source, umask)
-    finally:
-        umask.set(None)
-
-
-def _serve_as(config: Config, signals: SignalPipe | None, source: Source, umask: Umask) -> int:
-    plan = planning.plan_of(config, source.extras.log_document)
+def _serve_planned(reading: Reading, signals: SignalPipe | None, source: Source, umask: Umask) -> int:
     logger.info('Starting granian (main PID: %d)', os.getpid())
-    planning.warn(config)
+    planning.tell(reading.oddities)
     # Signals are let go after it: who sees us stop may start the next one at once.
     predecessor = Predecessor.from_environment(os.environ)
-    with contextlib.closing(Situation(plan, source, umask, predecessor)) as situation:
+    with contextlib.closing(Situation(reading.plan, source, umask, predecessor)) as situation:
         status = _supervised(situation, signals)
     logger.info('Granian shutdown completed, see ya!')
     return status
@@ -87,6 +105,9 @@ def _supervise(situation: Situation, signals: SignalPipe | None) -> int:
         return single.run(first, situation.extras)
     from granian.process.service_manager import ServiceManager
     from granian.process.supervisor import Supervisor
+    from granian.server.importing import import_for
+
+    import_for(first.plan.worker.serving)
 
     manager = ServiceManager.from_environment(os.environ)
     return Supervisor(situation, signals, _Work(situation), manager).run(first)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from logging import INFO, WARNING
 from typing import TYPE_CHECKING, Any
 
 from granian.errors import ConfigurationError
@@ -14,6 +15,8 @@ from granian.process.workers.loops import loops
 from granian.protocol.limits import HTTP2_FRAME_BYTES_LEAST, HTTP2_WINDOW_BYTES_LEAST
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from granian.config.model import Config
     from granian.process.plan.sections import LogSettings, Plan
 
@@ -60,33 +63,52 @@ def _for_one_process(config: Config) -> Config:
 
 def warn(config: Config) -> None:
     """Say what is odd about it."""
+    tell(oddities(config))
+
+
+def tell(found: Iterable[tuple[int, str]]) -> None:
+    for level, text in found:
+        logger.log(level, '%s', text)
+
+
+def oddities(config: Config) -> Iterator[tuple[int, str]]:
+    """What works, but hardly as meant: lines for the log, by level."""
     server = config.server
     cpus = os.cpu_count() or 1
     if server.workers > cpus:
-        logger.warning('There are more workers (%d) than CPUs (%d)', server.workers, cpus)
+        yield WARNING, f'There are more workers ({server.workers}) than CPUs ({cpus})'
     for name in _idle_with_reload(config):
-        logger.info('%s is left out: it does nothing with auto reload', name)
+        yield INFO, f'{name} is left out: it does nothing with auto reload'
+    yield from (
+        (WARNING, text) for text in (*_without_meaning(config), *_below_http2(config), *_odd_threads(config, cpus))
+    )
+
+
+def _without_meaning(config: Config) -> Iterator[str]:
+    server = config.server
     if server.task_impl != 'asyncio':
-        logger.warning('task_impl %r has no meaning in Python: tasks are those of asyncio', server.task_impl)
-    if config.http2.max_frame_size < HTTP2_FRAME_BYTES_LEAST:
-        logger.warning('HTTP/2 knows no frames smaller than %d: http2.max_frame_size is that', HTTP2_FRAME_BYTES_LEAST)
-    if config.http2.initial_connection_window_size < HTTP2_WINDOW_BYTES_LEAST:
-        logger.warning(
-            'HTTP/2 knows no connection window smaller than %d: http2.initial_connection_window_size is that',
-            HTTP2_WINDOW_BYTES_LEAST,
-        )
+        yield f'task_impl {server.task_impl!r} has no meaning in Python: tasks are those of asyncio'
     kept = {
         'runtime_threads': server.runtime_threads != 1,
         'runtime_blocking_threads': server.runtime_blocking_threads is not None,
         'runtime_mode': server.runtime_mode != 'auto',
     }
     for name in [name for name, given in kept.items() if given]:
-        logger.warning('%s has no meaning here: one event loop in each worker runs I/O and application', name)
+        yield f'{name} has no meaning here: one event loop in each worker runs I/O and application'
+
+
+def _below_http2(config: Config) -> Iterator[str]:
+    if config.http2.max_frame_size < HTTP2_FRAME_BYTES_LEAST:
+        yield f'HTTP/2 knows no frames smaller than {HTTP2_FRAME_BYTES_LEAST}: http2.max_frame_size is that'
+    if config.http2.initial_connection_window_size < HTTP2_WINDOW_BYTES_LEAST:
+        least = HTTP2_WINDOW_BYTES_LEAST
+        yield f'HTTP/2 knows no connection window smaller than {least}: http2.initial_connection_window_size is that'
+
+
+def _odd_threads(config: Config, cpus: int) -> Iterator[str]:
     for app in config.apps:
         default_s = type(app).model_fields['blocking_threads_idle_timeout'].default
         if app.interface != 'wsgi' and app.blocking_threads_idle_timeout != default_s:
-            logger.warning(
-                'blocking_threads_idle_timeout has no meaning for %s: %s has no threads', app.name, app.interface
-            )
+            yield f'blocking_threads_idle_timeout has no meaning for {app.name}: {app.interface} has no threads'
         if app.interface == 'wsgi' and (app.blocking_threads or 0) > 2 * cpus + 1:
-            logger.warning('%s has many threads (%d) for %d CPUs', app.name, app.blocking_threads, cpus)
+            yield f'{app.name} has many threads ({app.blocking_threads}) for {cpus} CPUs'

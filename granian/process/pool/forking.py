@@ -9,15 +9,24 @@ import os
 import sys
 import threading
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
-    from granian.process.signals import SignalPipe
+
+class Signals(Protocol):
+    """Those of a process that forks, as a SignalPipe has them."""
+
+    def held_back(self) -> AbstractContextManager[None]:
+        """Around the fork: none arrives until `forget`, or the end of this."""
+
+    def forget(self) -> None:
+        """In the child, which takes its own from here on."""
 
 
-def fork(signals: SignalPipe, life: Callable[[], int]) -> int:
+def fork(signals: Signals, life: Callable[[], int]) -> int:
     """The child's process id; in the child `life` is run, and its result is the exit status. Raises OSError."""
     # What is still buffered would be written by both.
     flush()
@@ -28,7 +37,7 @@ def fork(signals: SignalPipe, life: Callable[[], int]) -> int:
     return pid
 
 
-def _live(signals: SignalPipe, life: Callable[[], int]) -> None:
+def _live(signals: Signals, life: Callable[[], int]) -> None:
     status = 1
     try:
         # With the signals still held back: the parent's pipe must not be written to from here.
