@@ -51,7 +51,7 @@ def test_a_worker_is_replaced_after_so_many_requests(project):
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='needs /proc')
 def test_a_worker_that_holds_too_much_memory_is_replaced(project):
-    project.write(server='workers_max_rss = "120MiB"\nrss_sample_interval = 1\nrespawn_interval = 0')
+    project.write(server='workers_max_rss = "90MiB"\nrss_sample_interval = 1\nrespawn_interval = 0')
     with project.serving() as server:
         (before,) = server.worker_pids()
         get(server.port, '/hoard')

@@ -85,4 +85,7 @@ async def app(scope, receive, send):
 def test_a_worker_carries_nothing_of_reading_and_imports_no_more_of_the_server_for_itself(tmp_path):
     (tmp_path / 'main.py').write_text(APP)
     with running_server('--interface', 'asginl', 'main:app', cwd=tmp_path) as server:
-        assert json.loads(urlopen(f'http://127.0.0.1:{server.port}/', timeout=20).read()) == {'later': [], 'reading': []}
+        assert json.loads(urlopen(f'http://127.0.0.1:{server.port}/', timeout=20).read()) == {
+            'later': [],
+            'reading': [],
+        }
