@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from granian.config.later import NOT_YET
 from granian.config.loading import load
 from granian.errors import ConfigurationError
 from granian.http import HTTP1Settings, HTTP2Settings
@@ -61,7 +62,7 @@ def _spelled(name: str, value: Any) -> list[tuple[str, str, object]]:
     if name in _PARTS:
         return _parts(name, value)
     if name.startswith('metrics_'):
-        raise ConfigurationError(f'argument {name}: is not served by this version yet')
+        raise ConfigurationError(f'argument {name}: {NOT_YET}')
     return [(_OTHER_NAMES.get(name, _flag(name)), name, _meant(name, value))]
 
 

@@ -103,8 +103,7 @@ class Server(Hooks):
             self._ended = self._asked_again = None
 
     async def _serve(self, situation: Situation, ended: asyncio.Event, asked_again: asyncio.Event) -> None:
-        for each in situation.generation.sockets.bound:
-            logger.info('Listening at: %s', situation.generation.plan.url(each))
+        situation.say_where()
         extras.run(self.hooks_startup)
         try:
             serving = await self._started(situation)
@@ -130,6 +129,7 @@ class Server(Hooks):
             await serving.start_applications()
             # Of its own: closing them leaves those of the next one open.
             await serving.accept([sock.dup() for sock in part.sockets])
+        # A cancellation, too: `close` is the counterpart of `init`, whatever came in between.
         except BaseException:
             serving.close()
             raise

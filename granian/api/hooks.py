@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Hook = Callable[[], object]
+    from granian.process.extras import Hook
 
 Registered = TypeVar('Registered', bound='Callable[[], object]')
 

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from granian.config.model import Config
     from granian.process.plan.sections import WorkerSettings
     from granian.process.pool.child import Child
-    from granian.process.pool.generation import Generation
     from granian.process.reloading.rereading import Source
     from granian.process.signals import SignalPipe
 
@@ -82,7 +81,7 @@ def _serve_planned(reading: Reading, signals: SignalPipe | None, source: Source,
 
 
 def _supervised(situation: Situation, signals: SignalPipe | None) -> int:
-    _say_what_is_bound(situation.generation)
+    _say_what_is_bound(situation)
     extras.run(situation.extras.on_startup)
     try:
         return _supervise(situation, signals)
@@ -90,9 +89,9 @@ def _supervised(situation: Situation, signals: SignalPipe | None) -> int:
         extras.run(situation.extras.on_shutdown)
 
 
-def _say_what_is_bound(first: Generation) -> None:
-    for each in first.sockets.bound:
-        logger.info('Listening at: %s', first.plan.url(each))
+def _say_what_is_bound(situation: Situation) -> None:
+    situation.say_where()
+    first = situation.generation
     titles.set_title(first.plan.title(first.sockets.bound))
     logger.info('%s', first.plan.summary)
 

@@ -16,6 +16,7 @@ from granian.process.pool.generation import Generation
 from granian.process.reloading import succession
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from pathlib import Path
 
     from granian.process.listening.sockets import Sockets
@@ -58,6 +59,12 @@ class Situation:
         """What is watched for changes; None: nothing."""
         settings = self.generation.plan.watch
         return None if settings is None else replace(settings, files=(*self._files, *settings.files))
+
+    def say_where(self, known: Container[tuple[str, int | None]] = ()) -> None:
+        """Log every address that this serves on, but those that are known."""
+        for each in self.generation.sockets.bound:
+            if each.address not in known:
+                logger.info('Listening at: %s', self.generation.plan.url(each))
 
     def every_sockets(self) -> list[Sockets]:
         generations = [self.generation] if self.coming is None else [self.generation, self.coming]
@@ -111,9 +118,7 @@ class Situation:
             self.pid_file, self._new_pid_file = self._new_pid_file, None
         self._log_as(now.plan.worker.logs)
         titles.set_title(now.plan.title(now.sockets.bound))
-        for each in now.sockets.without(before.sockets).bound:
-            if each.address not in {one.address for one in before.sockets.bound}:
-                logger.info('Listening at: %s', now.plan.url(each))
+        self.say_where({each.address for each in before.sockets.bound})
         if now.plan.preload != before.plan.preload:
             logger.warning(
                 'server.preload is in force from the next start or upgrade on; until then imports stay as they are'

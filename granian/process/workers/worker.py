@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from granian.adapters.loading import load
 from granian.observe.logs import logger
+from granian.process.extras import NO_EXTRAS, Extras
 from granian.process.plan.sections import KILL_AFTER_GRACE_S
 from granian.process.privileges import become
 from granian.process.program import StopRequested
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Coroutine, Sequence
 
-    from granian.process.extras import Extras
     from granian.process.plan.sections import WorkerSettings
     from granian.process.report import Report
     from granian.server.settings import AppSettings
@@ -44,14 +44,14 @@ class Worker:
         sockets: Sequence[socket.socket],
         report: Report,
         channel: socket.socket | None = None,
-        extras: Extras | None = None,
+        extras: Extras = NO_EXTRAS,
     ) -> None:
         """`channel`: where orders come from; it ends with the supervisor. None: there is none."""
         self._settings = settings
         self._sockets = sockets
         self._report = report
         self._channel = channel
-        self._own_load = None if extras is None else extras.load
+        self._own_load = extras.load
         self._started = False
 
     def run(self, number: int) -> int:
