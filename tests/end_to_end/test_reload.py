@@ -116,7 +116,11 @@ def wait_until(holds) -> None:
 
 
 def wait_gone(pids) -> None:
-    psutil.wait_procs([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], timeout=20)
+    there = []
+    for pid in pids:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            there.append(psutil.Process(pid))
+    psutil.wait_procs(there, timeout=20)
     assert not [pid for pid in pids if psutil.pid_exists(pid)]
 
 
