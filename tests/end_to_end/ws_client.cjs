@@ -1,6 +1,6 @@
 // Sessions of the npm package ws: `node ws_client.cjs FOLDER SCENARIO URL`, FOLDER having the package. Prints what it saw as JSON.
 'use strict';
-const [folder, scenario, url] = process.argv.slice(2);
+const [folder, scenario, url, ...more] = process.argv.slice(2);
 const WebSocket = require(require('path').join(folder, 'ws'));
 const report = (what) => { console.log(JSON.stringify(what)); };
 const open = (path, options = {}, protocols = []) => new WebSocket(url + path, protocols, { perMessageDeflate: false, ...options });
@@ -81,6 +81,12 @@ const scenarios = {
     const ended = end(peer);
     peer.close();
     report({ pong: String(data), end: await ended });
+  },
+
+  // As many bytes as are wanted, compressed where the server does.
+  async volume(bytes = Number(more[0])) {
+    const volume = require(require('path').join(__dirname, 'apps', 'volume.js'));
+    report(await volume(open('/echo', { perMessageDeflate: { threshold: 0 }, maxPayload: 0 }, ['two']), bytes));
   },
 
   async denied() {

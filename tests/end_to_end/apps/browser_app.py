@@ -1,4 +1,6 @@
-"""A page whose script holds a session, and what it has to report of that."""
+"""Pages whose scripts hold a session, and what they have to report of that."""
+
+from pathlib import Path
 
 PAGE = b"""<!doctype html><script>
 const got = [];
@@ -15,6 +17,11 @@ socket.onmessage = (event) => {
 socket.onclose = (event) => report({got, code: event.code, protocol: socket.protocol, extensions: socket.extensions});
 </script>"""
 
+VOLUME = b"""<!doctype html><script>%s
+volume(new WebSocket(location.origin.replace('http', 'ws') + '/echo', ['two']), Number(location.search.slice(1)))
+  .then((what) => fetch('/report', {method: 'POST', body: JSON.stringify(what)}));
+</script>""" % (Path(__file__).parent / 'volume.js').read_bytes()
+
 reports = []
 
 
@@ -22,7 +29,7 @@ async def app(scope, receive, send):
     if scope['type'] == 'websocket':
         await echo(scope, receive, send)
         return
-    body = PAGE
+    body = VOLUME if scope['path'] == '/volume' else PAGE
     if scope['path'] == '/report':
         body, more = b'', True
         while more:
@@ -32,7 +39,9 @@ async def app(scope, receive, send):
         reports.append(body)
     elif scope['path'] == '/reports':
         body = b'\n'.join(reports)
-    await send({'type': 'http.response.start', 'status': 200, 'headers': [(b'content-type', b'text/html')]})
+    await send(
+        {'type': 'http.response.start', 'status': 200, 'headers': [(b'content-type', b'text/html; charset=utf-8')]}
+    )
     await send({'type': 'http.response.body', 'body': body})
 
 
