@@ -62,11 +62,15 @@ class DeadlineWheel:
             timed.check_at = NEVER
 
     def tick(self) -> None:
-        """What the timer does. Tests call it with a loop whose clock they hold."""
+        """What the timer does."""
         self._timer = self._loop.call_later(TICK_S, self.tick)
-        self.now = self._loop.time()
         self._tell_date()
-        last = self._slot(self.now)
+        self.turn_to(self._loop.time())
+
+    def turn_to(self, now: float) -> None:
+        """It is `now`: look at all that is due. Tests that hold the time call it in the timer's place."""
+        self.now = now
+        last = self._slot(now)
         for number in self._due(last):
             for timed in self._slots.pop(number, ()):
                 self._look_at(timed)

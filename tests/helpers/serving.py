@@ -38,6 +38,7 @@ from granian.server.settings import (
 from granian.server.sniffing import Sniffer
 from granian.server.unsent import GRACE_S
 from granian.websocket import SessionTerms
+from tests.helpers.held_time import HeldTime
 from tests.helpers.tls import client_class, tls_settings
 
 if TYPE_CHECKING:
@@ -186,9 +187,12 @@ class Served:
         ping: tuple[float, float] | None = None,
         access_log: Any = None,
         websockets: WebSocketSettings | None = WEBSOCKETS,
+        holds_time: bool = False,
         **more: Any,
     ) -> None:
         self.loop = loop.loop
+        self._holds_time = holds_time
+        self._time: HeldTime | None = None
         self._clients: list[Client] = []
         self._socket = _unix_socket(unix_path) if unix_path else socket.create_server(('127.0.0.1', 0))
         self.address = self._socket.getsockname()
@@ -232,11 +236,15 @@ class Served:
         except BaseException:
             self._socket.close()
             raise
+        if self._holds_time:
+            self._time = HeldTime(self.shared.wheel, self.loop)
         return self
 
     async def __aexit__(self, kind: object, *_: object) -> None:
         for client in self._clients:
             client.close()
+        if self._time is not None:
+            self._time.let_go()
         await self.stop()
         if kind is None:
             assert not self.shared.connections
@@ -248,6 +256,8 @@ class Served:
             self._stopped = True
             await asyncio.wait_for(self.serving.stop(leave), PATIENCE_S)
             self._socket.close()
+        if self._time is not None:
+            self._time.end()
 
     async def connect(self, *, receive_buffer_bytes: int | None = None, shake: bool = True) -> Any:
         """A client; over TLS with the handshake done, where the test does not want to do it itself."""
@@ -278,11 +288,35 @@ class Served:
         """Those of which it is known what they speak."""
         return [each for each in self.shared.connections if not isinstance(each, Sniffer)]
 
+    async def passes(self, seconds: float) -> None:
+        """Let so much time pass, of which the client does not use any. Wants `holds_time`."""
+        assert self._time is not None
+        await self._time.passes(seconds)
+
+    async def passes_until(self, condition: Any) -> float:
+        """Let time pass until `condition()` holds; how many seconds that took. Wants `holds_time`."""
+        assert self._time is not None
+        return await self._time.passes_until(condition)
+
+    async def heard(self) -> None:
+        """Return once the server has heard all that clients said: it hears one that comes after them later."""
+        client = await self.connect()
+        name = client.sock.getsockname()
+        await client.send(b'nonsense\r\n\r\n')
+        assert (await client.reply()).status == 400
+        client.close()
+        await self.until(lambda: all(peer_of(each) != name for each in self.shared.connections))
+
     async def until(self, condition: Any) -> None:
         """Return once `condition()` holds."""
         async with asyncio_timeout(PATIENCE_S):
             while not condition():
                 await asyncio.sleep(0.001)
+
+
+def peer_of(connection: Any) -> Any:
+    """The address that a client's connection comes from."""
+    return connection._transport.get_extra_info('peername')
 
 
 def _unix_socket(path: Path) -> socket.socket:
