@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from granian.exchange import Exchange
 from granian.protocol.contract import RequestHead
+from granian.protocol.http2.frames import ConnectionFault
+from granian.protocol.http2.settings import read_settings
 from granian.protocol.requests import has_token
 from granian.protocol.responses import CONNECTION_FIELDS, upgrade_head
 from granian.server.http2_connection import Http2Connection
@@ -35,12 +37,17 @@ def offered_settings(head: RequestHead) -> bytes | None:
 
 
 def _decoded(value: bytes) -> bytes | None:
-    """token68 without its padding (RFC 7540 3.2.1), whole settings of six bytes."""
+    """token68 without its padding (RFC 7540 3.2.1), settings that may be."""
     try:
         settings = base64.b64decode(value + b'=' * (-len(value) % 4), b'-_', validate=True)
     except binascii.Error:
         return None
-    return settings if len(settings) % 6 == 0 else None
+    try:
+        read_settings(settings)
+    except ConnectionFault:
+        # After the 101 this would be the end of the connection: better an answer.
+        return None
+    return settings
 
 
 class Crossing:
