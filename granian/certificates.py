@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,8 @@ class Loaded:
     pem: str
     has_rsa_key: bool
     ends: tuple[End, ...]
+    # What is odd about them, though clients may put up with it.
+    oddities: tuple[str, ...]
 
 
 def context_of(identity: Identity, terms: ContextTerms) -> Loaded:
@@ -56,7 +59,14 @@ def context_of(identity: Identity, terms: ContextTerms) -> Loaded:
     ends = [End(identity.certificate, each.not_before_s, each.not_after_s) for each in chain]
     if terms.clients is not None:
         ends += load_trust(context, terms.clients)
-    return Loaded(context, pem, chain[0].has_rsa_key, tuple(ends))
+    return Loaded(context, pem, chain[0].has_rsa_key, tuple(ends), tuple(_gaps(identity.certificate, chain)))
+
+
+def _gaps(path: str, chain: list[x509.Certificate]) -> Iterator[str]:
+    """RFC 8446 4.4.2: each certificate is to be followed by that of its issuer; what comes in another order not all clients sort."""
+    for one, following in pairwise(chain):
+        if following.subject != one.issuer:
+            yield f"'{path}' has {following.subject} behind {one.subject}, which was issued by {one.issuer}"
 
 
 def without_memory(context: ssl.SSLContext, terms: ContextTerms) -> ssl.SSLContext:
@@ -107,7 +117,7 @@ def load_identity(context: ssl.SSLContext, identity: Identity) -> tuple[str, lis
     try:
         context.load_cert_chain(identity.certificate, identity.key, password)
     except ssl.SSLError as exc:
-        raise _key_fault(identity, exc, asked=password.asked) from None
+        raise _key_fault(identity, exc, chain[0][1], asked=password.asked) from None
     return ssl.DER_cert_to_PEM_cert(chain[0][0]), [each for _, each in chain]
 
 
@@ -128,9 +138,12 @@ class _Password:
         return password
 
 
-def _key_fault(identity: Identity, exc: ssl.SSLError, *, asked: bool) -> CertificateFault:
+def _key_fault(identity: Identity, exc: ssl.SSLError, first: x509.Certificate, *, asked: bool) -> CertificateFault:
     if exc.reason in {'KEY_VALUES_MISMATCH', 'KEY_TYPE_MISMATCH', 'NO_CERTIFICATE_ASSIGNED'}:
-        return CertificateFault('key', f"'{identity.key}' does not belong to the certificate '{identity.certificate}'")
+        return CertificateFault(
+            'key',
+            f"'{identity.key}' does not belong to the first certificate of '{identity.certificate}' ({first.subject})",
+        )
     if exc.reason is None and asked:
         return CertificateFault('key_password', f"does not open '{identity.key}'")
     if exc.reason is None:
@@ -193,6 +206,10 @@ def _valid_revocations(path: str) -> list[End]:
     ends = [End(path, 0, each.next_update_s) for each in lists if each.next_update_s is not None]
     for each in lists:
         # OpenSSL refuses every client by it.
+        if each.this_update_s > time.time():
+            raise CertificateFault(
+                'client_crl', f"'{path}' is not valid before {utc(each.this_update_s)} ({each.issuer})"
+            )
         if each.next_update_s is not None and each.next_update_s < time.time():
             raise CertificateFault('client_crl', f"'{path}' has expired on {utc(each.next_update_s)} ({each.issuer})")
     return ends

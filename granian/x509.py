@@ -43,9 +43,10 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class RevocationList:
-    """None: the list does not say when the next one comes."""
+    """Times in seconds since the epoch; None: the list does not say when the next one comes."""
 
     issuer: str
+    this_update_s: int
     next_update_s: int | None
 
 
@@ -86,7 +87,7 @@ def _revocation_list(der: bytes) -> RevocationList:
         if fields[0][0] == _INTEGER:
             del fields[0]
         is_told = len(fields) > 3 and fields[3][0] in {_UTC_TIME, _GENERALIZED_TIME}
-        return RevocationList(_name(fields[1][1]), _seconds(fields[3]) if is_told else None)
+        return RevocationList(_name(fields[1][1]), _seconds(fields[2]), _seconds(fields[3]) if is_told else None)
     except (IndexError, StopIteration) as exc:
         raise ValueError('not a revocation list') from exc
 

@@ -82,6 +82,17 @@ def expired_list(folder):
     (folder / 'ca.crl').write_text(ROOT.revocations(days=(-30, -1)))
 
 
+def coming_list(folder):
+    (folder / 'ca.crl').write_text(ROOT.revocations(days=(1, 30)))
+
+
+def last_first(folder):
+    issued = Authority('middle', parent=ROOT).issue()
+    issued.write(folder, 'site')
+    pems = reversed(re.findall('-----BEGIN.*?-----END CERTIFICATE-----\n', issued.pem, re.DOTALL))
+    (folder / 'site.pem').write_text(''.join(pems))
+
+
 def expired_authority(folder):
     (folder / 'ca.pem').write_text(Authority('gone', days=(-30, -1)).pem)
 
@@ -96,8 +107,9 @@ FAULTS = {
     'expired': (expired, PAIR, "listeners[0].tls.certificate: '{folder}/site.pem' has expired on DATE (CN=localhost)"),
     'not yet valid': (not_yet, PAIR, "listeners[0].tls.certificate: '{folder}/site.pem' is not valid before DATE (CN=localhost)"),
     'expired between': (behind_an_expired_one, PAIR, "listeners[0].tls.certificate: '{folder}/site.pem' has expired on DATE (CN=middle)"),
-    'another key': (other_key, PAIR, "listeners[0].tls.key: '{folder}/site.key' does not belong to the certificate '{folder}/site.pem'"),
-    'another kind of key': (other_kind_of_key, PAIR, "listeners[0].tls.key: '{folder}/site.key' does not belong to the certificate '{folder}/site.pem'"),
+    'another key': (other_key, PAIR, "listeners[0].tls.key: '{folder}/site.key' does not belong to the first certificate of '{folder}/site.pem' (CN=localhost)"),
+    'certificates the wrong way round': (last_first, PAIR, "listeners[0].tls.key: '{folder}/site.key' does not belong to the first certificate of '{folder}/site.pem' (CN=middle)"),
+    'another kind of key': (other_kind_of_key, PAIR, "listeners[0].tls.key: '{folder}/site.key' does not belong to the first certificate of '{folder}/site.pem' (CN=localhost)"),
     'key is the certificate': (None, (PAIR[0], 'key = "site.pem"'), "listeners[0].tls.key: '{folder}/site.pem' holds no private key in PEM form"),
     'certificate is the key': (None, ('certificate = "site.key"', PAIR[1]), "listeners[0].tls.certificate: '{folder}/site.key' holds no certificate in PEM form"),
     'damaged certificate': (damaged_certificate, PAIR, "listeners[0].tls.certificate: '{folder}/site.pem' is damaged: it ends too soon"),
@@ -116,6 +128,7 @@ FAULTS = {
     'authorities that are none': (None, (*PAIR, 'client_ca = "site.key"'), "listeners[0].tls.client_ca: '{folder}/site.key' holds no certificate in PEM form"),
     'list without authorities': (expired_list, (*PAIR, 'client_crl = ["ca.crl"]'), 'listeners[0].tls.client_crl: revokes nothing without client_ca'),
     'expired list': (expired_list, (*PAIR, 'client_ca = "ca.pem"', 'client_crl = ["ca.crl"]'), "listeners[0].tls.client_crl: '{folder}/ca.crl' has expired on DATE (CN=root)"),
+    'list that is not valid yet': (coming_list, (*PAIR, 'client_ca = "ca.pem"', 'client_crl = ["ca.crl"]'), "listeners[0].tls.client_crl: '{folder}/ca.crl' is not valid before DATE (CN=root)"),
     'list that is none': (None, (*PAIR, 'client_ca = "ca.pem"', 'client_crl = ["ca.pem"]'), "listeners[0].tls.client_crl: '{folder}/ca.pem' holds no revocation list in PEM form"),
     'damaged list': (
         written('ca.crl', '-----BEGIN X509 CRL-----\nMAA=\n-----END X509 CRL-----\n'), (*PAIR, 'client_ca = "ca.pem"', 'client_crl = ["ca.crl"]'),
@@ -126,7 +139,7 @@ FAULTS = {
     'ciphers that are never asked for': (None, (*PAIR, 'ciphers = "ECDHE+AESGCM"'), 'listeners[0].tls.ciphers: is for TLS 1.2, which min_version = "1.3" leaves out'),
     'second certificate': (
         other_key, ('certificate = "good.pem"', 'key = "good.key"', '[[listeners.tls.sni]]', 'hosts = ["a.example"]', *PAIR),
-        "listeners[0].tls.sni[0].key: '{folder}/site.key' does not belong to the certificate '{folder}/site.pem'",
+        "listeners[0].tls.sni[0].key: '{folder}/site.key' does not belong to the first certificate of '{folder}/site.pem' (CN=localhost)",
     ),
     'second certificate for no host': (None, (*PAIR, '[[listeners.tls.sni]]', 'hosts = []', *PAIR), 'listeners[0].tls.sni[0].hosts: must not be empty'),
     'second certificate without hosts': (None, (*PAIR, '[[listeners.tls.sni]]', *PAIR), 'listeners[0].tls.sni[0].hosts: is missing; write it like hosts = ["*.example.org"]'),

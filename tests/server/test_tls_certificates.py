@@ -251,3 +251,28 @@ def test_end_of_revocation_lists_and_authorities_is_known(tmp_path):
     found = Credentials(tls_settings(tmp_path, clients=clients)).warnings((now() + 3 * DAY).timestamp())
 
     assert [line.partition(' on ')[0] for line in found] == [f"'{tmp_path}/ca.crl' has expired"]
+
+
+@pytest.mark.parametrize(
+    ('order', 'warned'),
+    [
+        (('site', 'middle'), []),
+        (('site', 'middle', 'root'), []),
+        (('site',), []),
+        (('site', 'root', 'middle'), ['CN=root behind CN=localhost, which was issued by CN=middle', 'CN=middle behind CN=root, which was issued by CN=root']),
+        (('site', 'site', 'middle'), ['CN=localhost behind CN=localhost, which was issued by CN=middle']),
+        (('site', 'stranger'), ['CN=stranger behind CN=localhost, which was issued by CN=middle']),
+    ],
+)  # fmt: skip
+def test_certificates_that_do_not_follow_one_another_are_warned_of(order, warned, tmp_path):
+    root = Authority('root')
+    middle = Authority('middle', parent=root)
+    issued = middle.issue('localhost')
+    own = issued.pem.removesuffix(middle.pem)
+    pems = {'site': own, 'middle': middle.pem, 'root': root.pem, 'stranger': Authority('stranger').pem}
+    settings = tls_settings(tmp_path, issued)
+    (tmp_path / 'site.pem').write_text(''.join([pems[name] for name in order]))
+
+    found = Credentials(settings).warnings(now().timestamp())
+
+    assert sorted(found) == sorted(f"'{tmp_path}/site.pem' has {line}" for line in warned)

@@ -119,7 +119,11 @@ def test_revocation_list_is_read_as_another_reader_does():
 
     (found,) = x509.revocation_lists(pem)
 
-    assert found.next_update_s == theirs.load_pem_x509_crl(pem).next_update_utc.timestamp()
+    other = theirs.load_pem_x509_crl(pem)
+    assert (found.this_update_s, found.next_update_s) == (
+        other.last_update_utc.timestamp(),
+        other.next_update_utc.timestamp(),
+    )
     assert (found.issuer, found.next_update_s > time.time()) == ('CN=root', True)
 
 

@@ -39,6 +39,7 @@ class Credentials:
         self._terms = settings.terms
         # Signing with an RSA key takes long enough to be worth a thread.
         self.offloads = any(each.has_rsa_key for each in loaded)
+        self._oddities = sorted({each for one in loaded for each in one.oddities})
         self._ends = {end for each in loaded for end in each.ends}
         self._pem_by_context = {id(each.context): each.pem for each in loaded}
         # By name. OpenSSL's numbers have the protocol's version in front; to ask it takes as long as a request.
@@ -72,8 +73,8 @@ class Credentials:
         return None
 
     def warnings(self, now_s: float) -> list[str]:
-        """What ends soon, or has ended."""
-        found = []
+        """What ends soon, or has ended, or will not suit every client."""
+        found = self._oddities.copy()
         for end in sorted(self._ends, key=attrgetter('end_s', 'path')):
             left_s = end.end_s - now_s
             if left_s < 0:
