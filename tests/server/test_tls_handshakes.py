@@ -159,7 +159,7 @@ async def test_older_versions_are_refused(encrypted, said):
 
 @pytest.mark.parametrize(
     ('offered', 'agreed'),
-    [(['http/1.1'], 'http/1.1'), (['h2', 'http/1.1'], 'http/1.1'), (['spdy/3'], None), ([], None)],
+    [(['http/1.1'], 'http/1.1'), (['h2', 'http/1.1'], 'http/1.1'), ([], None)],
 )
 async def test_application_protocol(offered, agreed, encrypted):
     context = authority().client_context()
@@ -170,6 +170,39 @@ async def test_application_protocol(offered, agreed, encrypted):
         client = await server.connect(shake=False)
         await client.handshake(context)
         assert client.peer.tls.selected_alpn_protocol() == agreed
+
+
+@pytest.mark.parametrize('version', [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize('key', [ec_key, rsa_key])
+async def test_client_that_only_speaks_other_protocols_is_refused(key, version, encrypted, said):
+    # RFC 7301 3.2
+    context = authority().client_context()
+    context.maximum_version = version
+    context.set_alpn_protocols(['spdy/3', 'h2', 'http/1.0'])
+
+    async with encrypted(tls={'issued': authority().issue(key=key())}) as server:
+        client = await server.connect(shake=False)
+        client.peer = TlsPeer(context)
+        await client.raw_send(client.peer.hello())
+        assert await client.raw_more() == b'\x15\x03\x03\x00\x02\x02\x78'
+        await server.until(lambda: not server.shared.connections)
+    assert said() == [('INFO', 'it speaks none of the protocols that are offered')]
+
+
+@pytest.mark.parametrize('tickets', [True, False])
+async def test_host_that_is_not_ascii_is_refused(tickets, encrypted, tmp_path, said, capfd):
+    # RFC 6066 3
+    certificate, key = authority().issue('www').write(tmp_path, 'www')
+    named = ((('www',), Identity(str(certificate), str(key))),)
+    hello = TlsPeer(authority().client_context(), 'w' * 9).hello().replace(b'w' * 9, 'bücher.x'.encode())
+
+    async with encrypted(tls={'named': named, 'tickets': tickets}) as server:
+        client = await server.connect(shake=False)
+        await client.raw_send(hello)
+        assert await client.raw_more() == b'\x15\x03\x03\x00\x02\x02\x70'
+        await server.until(lambda: not server.shared.connections)
+    assert said() == [('INFO', 'it asks for a host whose name is not ASCII')]
+    assert capfd.readouterr().err == ''
 
 
 @pytest.mark.parametrize('tickets', [True, False])

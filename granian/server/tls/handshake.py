@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from granian.certificates import in_words
 from granian.server.deadlines import NEVER
 from granian.server.tls.facts import TlsFacts
+from granian.server.tls.hello import NO_SUCH_NAME, NO_SUCH_PROTOCOL, HelloReader
 from granian.server.tls.pump import TlsPump
 
 if TYPE_CHECKING:
@@ -71,13 +72,15 @@ class Handshake(asyncio.Protocol):
     """The socket's protocol until the peers agree; then a TlsPump is, and the connection begins."""
 
     __slots__ = (
-        '_answered', '_credentials', '_held', '_incoming', '_listener', '_outgoing', '_over', '_peer_ended', '_tls', '_transport',
-        'check_at', 'deadline', 'working',
+        '_answered', '_credentials', '_held', '_hello', '_incoming', '_listener', '_outgoing', '_over', '_peer_ended', '_tls',
+        '_transport', 'check_at', 'deadline', 'working',
     )  # fmt: skip
 
     def __init__(self, listener: TlsListener) -> None:
         self._listener = listener
         self._held: list[bytes] = []
+        # Until the first message is whole.
+        self._hello: HelloReader | None = HelloReader()
         self._tls: ssl.SSLObject | None = None
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.deadline = self.check_at = NEVER
@@ -158,6 +161,8 @@ class Handshake(asyncio.Protocol):
         self._held.clear()
 
     def _step(self) -> None:
+        if self._hello is not None and self._is_turned_away(self._hello):
+            return
         self._feed()
         if self._credentials.offloads and not self._answered:
             # The step that signs takes as long as many requests; OpenSSL lets go of the interpreter for it.
@@ -165,6 +170,24 @@ class Handshake(asyncio.Protocol):
             self._listener.threads.submit(self._advance, self._worked)
         else:
             self._came_to(self._advance())
+
+    def _is_turned_away(self, reader: HelloReader) -> bool:
+        """Look at the first message before OpenSSL does."""
+        hello = reader.read(b''.join(self._held))
+        if hello is None:
+            return False
+        self._hello = None
+        if not hello.host.isascii():
+            # RFC 6066 3: there is no such name, and Python would not even ask us for a certificate.
+            self._turn_away(NO_SUCH_NAME, 'it asks for a host whose name is not ASCII')
+        elif hello.protocols and self._listener.protocols.isdisjoint(hello.protocols):
+            # RFC 7301 3.2: nobody is to be taken for a server of another protocol. Python would have OpenSSL go on without one.
+            self._turn_away(NO_SUCH_PROTOCOL, 'it speaks none of the protocols that are offered')
+        return self._over
+
+    def _turn_away(self, alert: bytes, reason: str) -> None:
+        self._transport.write(alert)
+        self._end(reason)
 
     def _advance(self) -> ssl.SSLError | None:
         """One step; what it came to, None: it is done."""

@@ -31,6 +31,8 @@ class TlsListener:
         self.service = service
         self.settings = settings
         self.gate = HandshakeGate(settings.handshakes_max)
+        # What may be agreed on.
+        self.protocols = frozenset([name.encode() for name in settings.terms.alpn])
         # Files that could not be used: seen once, and said.
         self._suspect: Stamp | None = None
         self._refused: Stamp | None = None
