@@ -40,7 +40,7 @@ class ConnectionInfo:
     Addresses are (host, port), or (path, None) for a Unix socket's server side. Never changed once it is shared.
     """
 
-    __slots__ = ('client', 'derived', 'prefix', 'scheme', 'server', 'tls')
+    __slots__ = ('client', 'derived', 'is_relayed', 'prefix', 'scheme', 'server', 'tls')
 
     def __init__(
         self,
@@ -56,6 +56,8 @@ class ConnectionInfo:
         # What a proxy took off the path: ASGI and WSGI applications are told of it as a part of their root path.
         self.prefix = prefix
         self.tls = tls
+        # `client` is a proxy that only passes on what somebody says whom it did not name.
+        self.is_relayed = False
         # The claim of a proxy that was heard last on this connection, and what it made of this.
         self.derived: tuple[object, ConnectionInfo] | None = None
 

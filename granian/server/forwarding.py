@@ -32,7 +32,7 @@ class Forwarding:
 
     def handle(self, exchange: Exchange) -> Answering:
         info = exchange.info
-        if self._trusts(None if info.client is None else info.client[0]):
+        if not info.is_relayed and self._trusts(None if info.client is None else info.client[0]):
             claim = self._read(exchange.head.fields)
             if claim is not None:
                 exchange.info = _info(info, claim)

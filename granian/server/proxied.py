@@ -87,7 +87,7 @@ class Proxied(asyncio.Protocol):
         self._leave()
         transport, connection = self._transport, self._listener.make()
         transport.set_protocol(connection)
-        connection.connection_made(cast('asyncio.Transport', _Told(transport, origin)) if origin.known else transport)
+        connection.connection_made(cast('asyncio.Transport', _Told(transport, origin)) if origin.relayed else transport)
         if self._header.rest:
             connection.data_received(self._header.rest)
 
@@ -120,7 +120,7 @@ class Proxied(asyncio.Protocol):
 
 
 class _Told:
-    """A transport whose client is the one that the proxy told of."""
+    """A transport whose client is the one that the proxy told of, if it named one."""
 
     __slots__ = ('_origin', '_transport', *_SAME)
 
@@ -134,6 +134,6 @@ class _Told:
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         if name == ORIGIN:
             return self._origin
-        if name == 'peername':
+        if name == 'peername' and self._origin.known:
             return self._origin.client
         return self._transport.get_extra_info(name, default)

@@ -160,7 +160,10 @@ class Service:
         origin: Origin | None = transport.get_extra_info(ORIGIN)
         if origin is None:
             return ConnectionInfo(client, self.address, self.scheme, tls=tls)
-        return ConnectionInfo(client, origin.server or self.address, 'https' if origin.secure else self.scheme, tls=tls)
+        scheme = 'https' if origin.secure else self.scheme
+        info = ConnectionInfo(client, origin.server or self.address, scheme, tls=tls)
+        info.is_relayed = not origin.known
+        return info
 
     def connection(self, alpn: str | None = None) -> asyncio.Protocol:
         """What speaks with a newly accepted client. `alpn`: what TLS agreed on; None: nothing, or no TLS."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from granian.protocol.proxies.proxy_header import ITSELF, V2_MARK, BadProxyHeader, Origin, ProxyHeader
+from granian.protocol.proxies.proxy_header import ITSELF, UNNAMED, V2_MARK, BadProxyHeader, Origin, ProxyHeader
 
 SSL = b'\x20\0\x05\x01\0\0\0\0'
 NOOP = b'\x04\0\x02xx'
@@ -28,16 +28,16 @@ GOOD = [
     (b'PROXY TCP4 203.0.113.7 192.0.2.1 4711 443\r\n', OVER_4),
     (b'PROXY TCP6 2001:db8::7 2001:db8::1 4711 443\r\n', OVER_6),
     (b'PROXY TCP6 ::ffff:203.0.113.7 ::ffff:192.0.2.1 4711 443\r\n', OVER_4),
-    (b'PROXY UNKNOWN\r\n', ITSELF),
-    (b'PROXY UNKNOWN ffff:f...f:ffff ffff:f...f:ffff 65535 65535\r\n', ITSELF),
+    (b'PROXY UNKNOWN\r\n', UNNAMED),
+    (b'PROXY UNKNOWN ffff:f...f:ffff ffff:f...f:ffff 65535 65535\r\n', UNNAMED),
     (v2(body=inet()), OVER_4),
     (v2(kind=0x21, body=inet('2001:db8::7', '2001:db8::1')), OVER_6),
     (v2(kind=0x31, body=b'/run/a'.ljust(108, b'\0') * 2), Origin(True)),
     # LOCAL: whatever it holds is skipped.
     (v2(0x20, 0), ITSELF),
     (v2(0x20, 0x99, b'anything'), ITSELF),
-    (v2(kind=0, body=NOOP), ITSELF),
-    (v2(kind=0x12, body=inet()), ITSELF),
+    (v2(kind=0, body=NOOP), UNNAMED),
+    (v2(kind=0x12, body=inet()), UNNAMED),
     (v2(body=inet() + NOOP), OVER_4),
     (v2(body=inet() + NOOP + SSL), Origin(True, ('203.0.113.7', 4711), ('192.0.2.1', 443), secure=True)),
     (v2(body=inet() + b'\x20\0\x05\0\0\0\0\0'), OVER_4),

@@ -26,6 +26,7 @@ V2 = V2_MARK + struct.pack('!BBH', 0x21, 0x11, len(BODY)) + BODY
 SECURE = b'\x20\0\x05\x01\0\0\0\0'
 V2_SECURE = V2_MARK + struct.pack('!BBH', 0x21, 0x11, len(BODY + SECURE)) + BODY + SECURE
 LOCAL = V2_MARK + struct.pack('!BBH', 0x20, 0, 0)
+UNNAMED = {'v1': b'PROXY UNKNOWN 203.0.113.7 192.0.2.1 4711 443\r\n', 'v2': V2_MARK + struct.pack('!BBH', 0x21, 0, 0)}
 
 
 @pytest.fixture
@@ -76,6 +77,17 @@ async def test_a_proxy_that_speaks_for_itself_is_the_client(serve):
         client = await server.connect()
         await client.send(LOCAL)
         assert (await told(client))['client'] == list(client.sock.getsockname())
+        assert (await told(client, 'X-Forwarded-For: 198.51.100.1'))['client'] == ['198.51.100.1', 0]
+
+
+@one_loop
+@pytest.mark.parametrize('header', UNNAMED.values(), ids=UNNAMED)
+async def test_for_a_client_that_is_not_named_the_proxy_stands_and_what_it_claims_is_not_believed(serve, header):
+    async with serve(show, proxies=TRUSTING) as server:
+        client = await server.connect()
+        await client.send(header)
+        found = await told(client, 'X-Forwarded-For: 198.51.100.1', 'X-Forwarded-Proto: https')
+        assert (found['client'], found['scheme']) == (list(client.sock.getsockname()), 'http')
 
 
 @one_loop

@@ -27,16 +27,19 @@ _v1_port = re.compile(r'0|[1-9][0-9]{0,4}').fullmatch
 class Origin:
     """Who made the connection, as the proxy tells it."""
 
-    # False: the proxy speaks for itself, or does not know: the peer is the client.
+    # False: the peer is the client: the proxy speaks for itself, or for somebody whom it cannot name.
     known: bool
     # (address, port); None: a Unix socket.
     client: tuple[str, int] | None = None
     server: tuple[str, int] | None = None
     # The client spoke TLS with the proxy.
     secure: bool = False
+    # The bytes that follow are somebody else's, and no word of the proxy.
+    relayed: bool = True
 
 
-ITSELF = Origin(known=False)
+ITSELF = Origin(known=False, relayed=False)
+UNNAMED = Origin(known=False)
 
 
 class BadProxyHeader(Exception):  # noqa: N818
@@ -90,8 +93,8 @@ class ProxyHeader:
 def _v1_origin(line: bytes) -> Origin:
     words = line.decode('latin-1').split(' ')
     if words[1] == 'UNKNOWN':
-        # Whatever follows on the line is to be ignored.
-        return ITSELF
+        # Whatever follows on the line is to be ignored, and the real addresses count.
+        return UNNAMED
     if words[1] not in {'TCP4', 'TCP6'} or len(words) != 6:
         raise BadProxyHeader('bad line')
     client, server = (_address(words[1], text) for text in words[2:4])
@@ -122,7 +125,7 @@ def _v2_origin(kind: int, body: bytes) -> Origin:
     elif kind == _UNIX:
         return Origin(True, None, None, secure)
     else:
-        return ITSELF
+        return Origin(False, None, None, secure)
     client, server = (plain(ipaddress.ip_address(address)) for address in (client, server))
     return Origin(True, (client, ports[0]), (server, ports[1]), secure)
 
