@@ -7,6 +7,7 @@ import http.client
 import os
 import signal
 import socket
+import subprocess
 import sys
 
 import psutil
@@ -209,6 +210,23 @@ def test_an_upgrade_that_hangs_is_given_up(project):
         assert {get(server.port) for _ in range(30)} == {'one'}
         server.send_signal(signal.SIGTERM)
         assert server.process.wait(20) == 0
+
+
+def test_an_upgrade_outlives_the_command_and_is_given_up_by_ending_the_new_process(project):
+    with upgradable(project) as server:
+        (project.folder / 'main.py').write_text("import os\nos.write(1, b'hangs\\n')\nopen('fifo').read()\n")
+        before = server.worker_pids()
+        command = [sys.executable, '-m', 'granian', 'upgrade', '-c', 'granian.toml']
+        with subprocess.Popen(command, cwd=project.folder, env=server_environment()) as asking:
+            server.wait_for('^hangs$')
+            asking.send_signal(signal.SIGINT)
+            assert asking.wait(20) == 130
+        new = int(server.wait_for(r'Upgrading: process (\d+) starts').group(1))
+        assert psutil.pid_exists(new)
+        os.kill(new, signal.SIGTERM)
+        server.wait_for('Not upgraded, this process goes on: the new supervisor ended with status 0 before it served')
+        assert server.worker_pids() == before
+        assert {get(server.port) for _ in range(10)} == {'one'}
 
 
 def test_a_stop_in_the_middle_of_an_upgrade_ends_both(project):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from granian.process.pool.leaving import CLOSE_S
@@ -337,14 +339,16 @@ def test_a_replacement_that_fails_is_tried_again_later_and_later():
     assert stage.given_up == []
 
 
-def test_a_reload_takes_the_place_of_replacements_and_of_those_that_wait():
+def test_a_reload_takes_the_place_of_replacements_and_of_those_that_wait(caplog):
     stage = Stage()
     first, second = stage.open()
     stage.pool.wish(first, 'age')
     stage.pool.wish(second, 'age')
     candidate = stage.newest()
-    failure = StartFailure('FatalError', 'for a reload', '')
-    stage.pool.at_once(lambda: stage.change(stage.generation(2)), failure)
+    with caplog.at_level(logging.INFO):
+        stage.pool.at_once(lambda: stage.change(stage.generation(2)))
+    given_up = 'worker-1 goes on, it was not replaced: given up for a later request'
+    assert ('_granian', logging.INFO, given_up) in caplog.record_tuples
     assert candidate.orders == ['SIGTERM']
     assert [child.generation.number for child in stage.started[3:]] == [2, 2]
     stage.serve(*stage.started[3:])

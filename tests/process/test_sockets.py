@@ -266,6 +266,13 @@ def test_descriptors_meant_for_another_process_are_not_taken(monkeypatch):
         pass
 
 
+def test_a_socket_of_systemd_that_is_asked_for_later_needs_a_start():
+    with bound('127.0.0.1:0') as first:
+        wanted = [*first.wanted, Wanted(parse_bind('systemd:web'), 128)]
+        with pytest.raises(BindError, match='systemd hands over sockets at a start only; restart the service'):
+            bind_all(wanted, 1, first)
+
+
 def test_the_path_of_a_unix_socket_may_be_relative(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with bound(Bind('unix', path=Path('a.sock'))):

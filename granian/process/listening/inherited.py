@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # SD_LISTEN_FDS_START
 FIRST_SYSTEMD_FD = 3
+AT_START = 'systemd handed over no sockets (LISTEN_FDS is not set for this process)'
 ENVIRONMENT = ('LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES')
 
 
@@ -56,7 +57,8 @@ def address_of(sock: socket.socket) -> tuple[str, int | None]:
 class SystemdDescriptors:
     """What systemd handed over, by name; each descriptor can be taken once."""
 
-    def __init__(self, names: list[str]) -> None:
+    def __init__(self, names: list[str], why_none: str = AT_START) -> None:
+        self._why_none = why_none
         self._left = dict(enumerate(names, FIRST_SYSTEMD_FD))
         self.given = bool(names)
 
@@ -70,10 +72,15 @@ class SystemdDescriptors:
         # sd_listen_fds_with_names(3): a descriptor without a name is called 'unknown'.
         return cls([names[i] if i < len(names) and names[i] else 'unknown' for i in range(int(count))])
 
+    @classmethod
+    def later(cls) -> SystemdDescriptors:
+        """For a listener that a reload or an upgrade adds."""
+        return cls([], 'systemd hands over sockets at a start only; restart the service')
+
     def take(self, name: str) -> list[socket.socket]:
         """Adopt every descriptor of that name that is left; '': of any name. Raises BindError if there is none."""
         if not self.given:
-            raise BindError('systemd handed over no sockets (LISTEN_FDS is not set for this process)')
+            raise BindError(self._why_none)
         numbers = [fd for fd, its_name in self._left.items() if name in {'', its_name}]
         if not numbers:
             raise BindError(f'systemd handed over no {"further socket" if not name else f"socket named {name!r}"}')

@@ -177,7 +177,7 @@ def bind_all(wanted: Sequence[Wanted], slots: int, *before: Sockets) -> Sockets:
     kept = _Kept(before)
     taken = [kept.take(want) for want in wanted]
     leaving = kept.left()
-    descriptors = inherited.SystemdDescriptors.from_environment()
+    descriptors = inherited.SystemdDescriptors.later() if before else inherited.SystemdDescriptors.from_environment()
     try:
         for number, (want, found) in enumerate(zip(wanted, taken, strict=True)):
             if found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from typing import TYPE_CHECKING, Protocol
 
@@ -29,6 +30,7 @@ NO_ROOM_PAUSE_S = 1.0
 RETRY_MAX_S = 60.0
 # Nothing in the worker's own code ends like this: the operator, or a kernel that is out of memory.
 FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP})
+SUPERSEDED = StartFailure('FatalError', 'given up for a later request', '')
 
 
 class Owner(Protocol):
@@ -134,13 +136,13 @@ class Pool:
         self._waiting.append(action)
         self._go_on()
 
-    def at_once(self, action: Callable[[], None], failure: StartFailure) -> None:
-        """Do it now; a change that is under way is given up for it, with that failure, and what waits goes on waiting."""
+    def at_once(self, action: Callable[[], None]) -> None:
+        """Do it now; a change that is under way is given up for it (SUPERSEDED), and what waits goes on waiting."""
         self._waiting.insert(0, action)
         if self.change is None:
             self._go_on()
         else:
-            self.abandon(failure)
+            self.abandon(SUPERSEDED)
 
     def _go_on(self) -> None:
         while self.change is None and not self._closed and (self._waiting or self._wishes):
@@ -173,10 +175,11 @@ class Pool:
                 self._failures = 0
                 return
             delay_s = min(2.0**self._failures, RETRY_MAX_S)
-            self._failures += 1
+            if failure is not SUPERSEDED:
+                self._failures += 1
             if failure.details:
                 logger.error('%s', failure.details)
-            logger.error('%s goes on, it was not replaced: %s', child.name, failure.message)
+            logger.log(level_of(failure), '%s goes on, it was not replaced: %s', child.name, failure.message)
             self._timers.after(delay_s, lambda: self.wish(child, reason))
 
         self.begin(self.generation, [child.slot], done, self.generation.plan.supervisor.respawn_interval_s)
@@ -334,6 +337,11 @@ class Pool:
 
 def _sockets_of(children: Iterable[Child]) -> set[int]:
     return {id(sock) for child in children for sock in child.part.sockets}
+
+
+def level_of(failure: StartFailure) -> int:
+    """How loud it is to be told."""
+    return logging.INFO if failure is SUPERSEDED else logging.ERROR
 
 
 def could_not_start(slot: int, error: OSError) -> StartFailure:

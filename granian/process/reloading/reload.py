@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from granian.errors import FatalError
 from granian.observe.logs import logger
 from granian.process import extras
+from granian.process.pool.pool import SUPERSEDED, level_of
 from granian.process.reloading.rereading import Reader, Refused
 from granian.process.report import StartFailure, in_short
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     Tell = Callable[[Refused | None], object]
 
 WORKERS_MAX = 1024
-SUPERSEDED = 'given up for a later request'
 
 
 class Helper(Protocol):
@@ -59,7 +59,7 @@ class Reload:
         # Requests whose outcome is not told yet.
         self._open = 0
         # Why the last one that was given up was.
-        self._given_up = SUPERSEDED
+        self._given_up = SUPERSEDED.message
 
     def begin(self, tell: Tell = nobody) -> None:
         self.cancel()
@@ -103,7 +103,7 @@ class Reload:
             raise
         return reader
 
-    def cancel(self, why: str = SUPERSEDED) -> None:
+    def cancel(self, why: str = SUPERSEDED.message) -> None:
         """Give up what is under way."""
         self._given_up = why
         if self._reader is not None:
@@ -132,8 +132,7 @@ class Reload:
             self._refuse(found)
         else:
             # A change that is under way replaces a worker of a generation that is about to go.
-            failure = StartFailure('FatalError', SUPERSEDED, '')
-            self._helper.pool.at_once(lambda: self._build(found), failure)
+            self._helper.pool.at_once(lambda: self._build(found))
 
     def _build(self, plan: Plan) -> None:
         try:
@@ -209,7 +208,7 @@ class Scaling:
         situation = self._helper.situation
         if failure is not None:
             situation.forget_coming()
-            logger.error('Workers stay at %d: %s', situation.generation.workers, failure.message)
+            logger.log(level_of(failure), 'Workers stay at %d: %s', situation.generation.workers, failure.message)
             return
         situation.follow()
         self._helper.followed()
