@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from granian.protocol.http2 import rules
 from granian.protocol.http2.floods import Patience
-from granian.protocol.http2.frames import NO_ERROR, goaway_frame, reset_frame, settings_frame
+from granian.protocol.http2.frames import NO_ERROR, STREAM_LARGEST, goaway_frame, reset_frame, settings_frame
 from granian.protocol.http2.heads import HeadReader, HeadWriter
 from granian.protocol.http2.inlet import Inlet
 from granian.protocol.http2.ledger import Ledger
@@ -25,7 +25,7 @@ class Http2Core:
 
     __slots__ = (
         '_bodies', '_draining', '_farewell', '_inlet', '_ledger', '_outlet', '_patience', '_reader',
-        '_writer', 'broken', 'closing', 'defaults', 'events', 'limits', 'output', 'paused', 'pending', 'pings_owed',
+        '_said_last', '_writer', 'broken', 'closing', 'defaults', 'events', 'limits', 'output', 'paused', 'pending', 'pings_owed',
         'streams_open',
     )  # fmt: skip
 
@@ -38,6 +38,8 @@ class Http2Core:
         # Streams of ours whose client may still send.
         self._bodies = 0
         self._draining = self._farewell = False
+        # The last stream that the client was told we serve.
+        self._said_last = STREAM_LARGEST
         self._ledger = Ledger()
         self._patience = Patience(limits.streams_max)
         self._reader = HeadReader(limits)
@@ -98,9 +100,14 @@ class Http2Core:
         self.output.append(reset_frame(stream, code))
         self._ledger.reset(stream, RESET)
 
+    def _goodbye(self, code: int, reason: str = '') -> None:
+        # RFC 9113 6.8: never more than before. The client may have asked again elsewhere for what it began since.
+        self._said_last = min(self._said_last, self._ledger.last)
+        self.output.append(goaway_frame(self._said_last, code, reason))
+
     def _fail(self, code: int, reason: str) -> None:
         """RFC 9113 5.4.1"""
-        self.output.append(goaway_frame(self._ledger.last, code, reason))
+        self._goodbye(code, reason)
         self.closing = True
         self._abandon(reason)
 

@@ -259,5 +259,5 @@ class Http2Fast(Http2Receiver):
 
     def _say_goodbye(self) -> None:
         self._draining = True
-        self.output.append(goaway_frame(self._ledger.last, NO_ERROR))
+        self._goodbye(NO_ERROR)
         self._close_if_idle()

@@ -8,6 +8,7 @@ import pytest
 
 from granian.errors import FlowError
 from granian.protocol.contract import Refusal, RequestHead
+from granian.protocol.http2.frames import STREAM_LARGEST
 from granian.protocol.responses import response_head
 from tests.helpers.http2 import (
     CONTINUATION,
@@ -98,6 +99,17 @@ def test_draining_an_idle_connection_closes_it(engine):
     talk.settle()
     assert talk.engine.closing
     assert goaways(talk) == [(1, NO_ERROR)]
+
+
+def test_what_is_said_to_be_served_never_grows(engine):
+    # RFC 9113 6.8
+    talk = asked(engine, 1)
+    talk.engine.farewell()
+    talk.feed(talk.headers(3))
+    talk.engine.drain()
+    talk.feed(talk.headers(5), talk.headers(7), data(0, b'a'))
+    assert [last for last, _ in goaways(talk)] == [STREAM_LARGEST, 3, 3]
+    assert [talk.responses[stream].code for stream in (5, 7)] == [REFUSED_STREAM, REFUSED_STREAM]
 
 
 def test_draining_serves_what_has_begun(engine):
