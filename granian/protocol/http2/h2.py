@@ -14,7 +14,7 @@ from granian.protocol.contract import Refusal
 from granian.protocol.http2 import rules
 from granian.protocol.http2.frames import STREAM_LARGEST
 from granian.protocol.http2.h2_receiver import H2Receiver
-from granian.protocol.http2.h2_setup import with_secrets
+from granian.protocol.http2.h2_setup import await_acknowledgement, with_secrets
 from granian.protocol.http2.streams import ALL, NOTHING, REST
 from granian.protocol.responses import whole_length
 
@@ -166,6 +166,7 @@ class Http2H2(H2Receiver):
             self._h2.initiate_upgrade_connection(base64.urlsafe_b64encode(settings))
         except (ProtocolError, HyperframeError) as error:
             raise Refusal(400, 'bad HTTP2-Settings') from error
+        await_acknowledgement(self._h2, self.limits)
         self._begun = True
         self._widen()
         self._last = 1

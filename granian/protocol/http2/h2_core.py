@@ -63,6 +63,7 @@ class H2Core:
         if not self._begun:
             self._begun = True
             self._h2.initiate_connection()
+            h2_setup.await_acknowledgement(self._h2, self.limits)
             self._widen()
 
     def _widen(self) -> None:

@@ -10,6 +10,7 @@ from h2.settings import SettingCodes, Settings
 from hpack import NeverIndexedHeaderTuple
 
 from granian.protocol.hpack.decoder import TABLE_BYTES_DEFAULT
+from granian.protocol.limits import HTTP2_WINDOW_BYTES_LEAST
 from granian.protocol.responses import SECRET_FIELDS
 
 if TYPE_CHECKING:
@@ -37,20 +38,31 @@ def connection(limits: Http2Limits) -> H2Connection:
             normalize_outbound_headers=False,
         )
     )
-    made.local_settings = Settings(
+    made.local_settings = _settings(limits, limits.stream_window_bytes)
+    made.max_inbound_frame_size = limits.frame_bytes_max
+    # Over the limit a request is answered 431; far over it, its block is not even decoded.
+    made.decoder.max_header_list_size = 2 * limits.head_bytes_max
+    return made
+
+
+def await_acknowledgement(connection: H2Connection, limits: Http2Limits) -> None:
+    """Our settings were sent. RFC 9113 6.9.3: until the client knows of a smaller window, it may use the usual one."""
+    if limits.stream_window_bytes < HTTP2_WINDOW_BYTES_LEAST:
+        connection.local_settings = _settings(limits, HTTP2_WINDOW_BYTES_LEAST)
+        connection.local_settings.initial_window_size = limits.stream_window_bytes
+
+
+def _settings(limits: Http2Limits, window_bytes: int) -> Settings:
+    return Settings(
         client=False,
         initial_values={
             SettingCodes.MAX_CONCURRENT_STREAMS: limits.streams_max,
-            SettingCodes.INITIAL_WINDOW_SIZE: limits.stream_window_bytes,
+            SettingCodes.INITIAL_WINDOW_SIZE: window_bytes,
             SettingCodes.MAX_FRAME_SIZE: limits.frame_bytes_max,
             SettingCodes.MAX_HEADER_LIST_SIZE: limits.head_bytes_max,
             SettingCodes.ENABLE_CONNECT_PROTOCOL: 1,
         },
     )
-    made.max_inbound_frame_size = limits.frame_bytes_max
-    # Over the limit a request is answered 431; far over it, its block is not even decoded.
-    made.decoder.max_header_list_size = 2 * limits.head_bytes_max
-    return made
 
 
 def bound_table(connection: H2Connection) -> None:

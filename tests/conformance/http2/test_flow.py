@@ -8,10 +8,12 @@ from granian.protocol.limits import HTTP2_WAITING_BODIES_MAX
 from granian.protocol.responses import response_head
 from tests.helpers.http2 import (
     DATA,
+    FLOW_CONTROL_ERROR,
     HTTP2_ENGINES,
     PADDED,
     POST,
     RST_STREAM,
+    START,
     WINDOW_UPDATE,
     Talk,
     data,
@@ -84,6 +86,18 @@ def test_another_initial_window_changes_open_streams(engine):
     assert len(talk.responses[1].body) == 65636
     talk.feed(settings((4, 100)))
     assert len(talk.responses[1].body) == 65736
+
+
+def test_a_window_that_shrinks_while_a_stream_has_its_turn_stops_it(engine):
+    # RFC 9113 6.9.2
+    talk = Talk(engine, limits(send_buffer_bytes_max=1 << 20), reply=no_reply)
+    talk.feed(settings((4, 100000)), talk.headers(1))
+    talk.engine.respond(1, response_head(200, []), BIG)
+    talk.settle()
+    talk.feed(settings((4, 0)), window(0, 1000))
+    assert len(talk.responses[1].body) == 65535
+    talk.feed(window(1, 65535 + 5))
+    assert len(talk.responses[1].body) == 65540
 
 
 def test_a_small_initial_window_holds_for_new_streams(engine):
@@ -219,6 +233,27 @@ def test_a_small_window_is_granted_again_too(engine):
         talk.frames.clear()
         talk.feed(data(1, b'a' * 1000))
         assert granted(talk, 1) == 1000
+
+
+@pytest.mark.parametrize('pieces', [(1001,), (1000, 1), (600, 401)], ids=str)
+def test_a_small_window_holds_once_the_client_knows_of_it(engine, pieces):
+    # RFC 9113 6.9.1, 6.9.3
+    talk = Talk(engine, limits(stream_window_bytes=1000), reply=no_reply, takes=False)
+    talk.feed(talk.headers(1, POST, end=False), talk.headers(3, POST, end=False))
+    talk.feed(data(1, b'a' * 1000))
+    assert not talk.sent(RST_STREAM)
+    talk.feed(*[data(3, b'a' * size) for size in pieces])
+    assert [reset.code for reset in talk.sent(RST_STREAM, 3)] == [
+        FLOW_CONTROL_ERROR
+    ] or talk.goaway == FLOW_CONTROL_ERROR
+    assert talk.requests[3].gone
+
+
+def test_a_small_window_does_not_hold_before_the_client_knows_of_it(engine):
+    # RFC 9113 6.9.3
+    talk = Talk(engine, limits(stream_window_bytes=1000), start=False)
+    talk.feed(START, talk.headers(1, POST, end=False), data(1, b'a' * 16384), data(1, b'a' * 16384, end=True))
+    assert talk.responses[1].body == b'a' * 32768
 
 
 def test_padding_is_granted_again_at_once(engine):

@@ -214,6 +214,18 @@ def test_frames_that_crossed_our_reset_are_ignored(engine, late):
     assert talk.responses[1].code == INTERNAL_ERROR
 
 
+def test_frames_that_crossed_many_of_our_resets_are_ignored(engine):
+    # RFC 9113 5.1
+    talk = Talk(engine, reply=no_reply)
+    streams = range(1, 200, 2)
+    for stream in streams:
+        talk.feed(talk.headers(stream, POST, end=False))
+        talk.engine.abort(stream)
+    talk.feed(*[data(stream, b'a') for stream in streams], *[window(stream, 1) for stream in streams])
+    assert talk.goaway is None
+    assert not talk.engine.closing
+
+
 def test_a_head_that_crossed_our_reset_still_counts_for_the_table(engine):
     # RFC 9113 4.3
     talk = Talk(engine, reply=no_reply)
