@@ -217,7 +217,7 @@ async def test_two_receives_at_once_share_the_messages(serve):
         client = await server.connect()
         await client.get('/', 'Content-Length: 4', method='POST')
         await client.send(b'ab')
-        await asyncio.sleep(0.01)
+        await server.heard()
         await client.send(b'cd')
         assert (await client.reply()).body == b'abcd'
 
@@ -255,7 +255,7 @@ async def test_100_is_sent_once_however_often_the_application_reads(serve):
         assert await client.line() == b''
         for letter in (b'a', b'b', b'c'):
             await client.send(letter)
-            await asyncio.sleep(0.005)
+            await server.heard()
         reply = await client.reply()
         assert (reply.body, reply.interim) == (b'abc', [])
 

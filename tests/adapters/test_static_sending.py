@@ -232,24 +232,25 @@ async def test_a_stop_that_cuts_a_download_leaves_no_descriptor(loop, engine, la
 
 @one_loop
 async def test_a_client_that_takes_nothing_is_cut_in_time(loop, engine, large):
-    async with folder(loop, engine, large.parent, timeouts={'write_s': 0.4}) as server:
+    async with folder(loop, engine, large.parent, holds_time=True, timeouts={'write_s': 30}) as server:
         client = await server.connect(receive_buffer_bytes=65536)
         await client.get('/large')
         await client.head()
-        await server.until(lambda: not server.shared.connections)
+        await server.until(lambda: any(each.blocked for each in server.connections))
+        assert 30 <= await server.passes_until(lambda: not server.shared.connections) < 300
 
 
 @one_loop
 async def test_a_client_that_takes_a_little_at_a_time_is_not_cut(loop, engine, large):
-    async with folder(loop, engine, large.parent, timeouts={'write_s': 1.0}) as server:
+    async with folder(loop, engine, large.parent, holds_time=True, timeouts={'write_s': 30}) as server:
         client = await server.connect(receive_buffer_bytes=65536)
         await client.get('/large')
         await client.head()
-        ends_at = loop.loop.time() + 3.5
-        while loop.loop.time() < ends_at:
+        await server.until(lambda: any(each.blocked for each in server.connections))
+        for _ in range(40):
             # Far less than what makes the kernel say that there is room.
             assert len(await client.exactly(20_000)) == 20_000
-            await asyncio.sleep(0.2)
+            await server.passes(3)
         assert server.shared.connections
 
 

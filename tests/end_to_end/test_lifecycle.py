@@ -12,6 +12,7 @@ import time
 import psutil
 import pytest
 
+from granian.process.supervisor import SAME_REQUEST_S
 from tests.helpers.server import Server, launch, run_to_end, running_server, server_environment
 
 APP = """
@@ -202,8 +203,8 @@ def test_a_second_signal_ends_it_at_once(project):
         server.wait_for('^stuck$')
         server.send_signal(signal.SIGINT)
         server.wait_for('Shutting down granian')
-        # Within half a second it would count as the same request to stop.
-        time.sleep(0.7)
+        # Before, it would count as the same request to stop.
+        time.sleep(SAME_REQUEST_S + 0.05)
         server.stop(signal.SIGINT)
     assert '[WARNING] Killing worker-1 on a second signal' in server.lines
 

@@ -42,9 +42,8 @@ class Folder(Served):
     def __init__(
         self, loop: TestLoop, engine: str, directory: Path, *, at: str = '/', app: Any = None, **more: Any
     ) -> None:
-        served = {
-            name: more.pop(name) for name in ('limits', 'timeouts', 'unix_path', 'graceful_timeout_s') if name in more
-        }
+        names = ('limits', 'timeouts', 'unix_path', 'graceful_timeout_s', 'holds_time')
+        served = {name: more.pop(name) for name in names if name in more}
         super().__init__(loop, engine, app, **served)
         files = StaticSettings(str(directory), **more)
         self.settings = replace(

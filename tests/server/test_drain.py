@@ -175,31 +175,34 @@ async def test_connections_that_never_asked_anything_are_closed(serve):
 async def test_a_head_that_is_on_its_way_is_waited_for(serve):
     app = Holding()
     app.may_answer.set()
-    async with serve(app) as server:
+    async with serve(app, holds_time=True, timeouts={'head_s': 30}, graceful_timeout_s=60) as server:
         client = await server.connect()
         await client.send(b'GET / HTTP/1.1\r\n')
         await server.until(lambda: any(c.engine.phase == 'head' for c in server.connections))
         stop = stopping(server)
         await begun(server)
-        await asyncio.sleep(0.15)
+        await server.passes(29)
         await client.send(b'Host: a\r\n\r\n')
         assert (await client.reply()).body == b'held'
+        client.close()
         await stop
 
 
 @one_loop
 async def test_requests_that_wait_for_their_turn_are_served(serve):
     app = Holding()
-    async with serve(app, exchanges_max=1) as server:
+    async with serve(app, holds_time=True, exchanges_max=1, graceful_timeout_s=60) as server:
         clients = [await server.connect() for _ in range(4)]
         for client in clients:
             await client.get()
         await server.until(lambda: len(server.shared.gate._waiting) == 3)
         stop = stopping(server)
         await begun(server)
-        await asyncio.sleep(0.15)
+        await server.passes(300)
         app.may_answer.set()
         assert [(await client.reply()).body for client in clients] == [b'held'] * 4
+        for client in clients:
+            client.close()
         await stop
 
 
@@ -323,15 +326,18 @@ async def test_a_slow_reader_gets_the_whole_of_its_answer(serve):
     async def app(scope, receive, send):
         await answer(send, bytes(12_000_000))
 
-    async with serve(app) as server:
+    async with serve(app, holds_time=True, timeouts={'write_s': 30}, graceful_timeout_s=60) as server:
         client = await server.connect(receive_buffer_bytes=4096)
         await client.get()
         await server.until(lambda: any(c.blocked for c in server.connections))
         stop = stopping(server)
         await begun(server)
-        await asyncio.sleep(0.15)
+        await server.passes(29)
         assert len((await client.reply()).body) == 12_000_000
+        # It was promised nothing, and asks for nothing more: it is idle.
+        await server.passes(1)
         await client.closed()
+        client.close()
         await stop
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from granian.server import connection, deadlines, serving
+from granian.server import connection, serving
 from tests.helpers.doorman import Doorman
 from tests.helpers.serving import answer, body, one_loop, read_body, start
 
@@ -122,27 +122,31 @@ async def test_a_client_that_leaves_in_the_middle_of_a_response_makes_room(serve
 @one_loop
 async def test_a_request_that_waits_for_its_turn_is_not_timed(serve):
     app = Doorman()
-    async with serve(app, exchanges_max=1, timeouts={'head_s': 0.1, 'keep_alive_s': 0.1, 'body_read_s': 0.1}) as server:
+    async with serve(app, holds_time=True, exchanges_max=1, timeouts={'keep_alive_s': 30}) as server:
         first, second = await clients_asking(server, 2)
-        await asyncio.sleep(0.5)
+        await server.passes(300)
         app.let_end(2)
         assert (await first.reply()).body == b'/0'
         assert (await second.reply()).body == b'/1'
+        await server.passes(31)
         await second.closed()
 
 
 @one_loop
 async def test_half_a_head_that_waited_for_its_turn_is_timed_after_it(serve):
     app = Doorman()
-    async with serve(app, exchanges_max=1, timeouts={'head_s': 0.1}) as server:
+    async with serve(app, holds_time=True, exchanges_max=1, timeouts={'head_s': 30}) as server:
         slow = await server.connect()
         await slow.send(b'GET / HTTP/1.1\r\n')
         await server.until(lambda: any(c.engine.phase == 'head' for c in server.connections))
         (first,) = await clients_asking(server, 1)
         await slow.send(b'Host: a\r\n')
         await server.until(lambda: server.shared.gate._waiting)
+        await server.passes(300)
         app.let_end()
         assert (await first.reply()).body == b'/0'
+        await server.until(lambda: not server.shared.gate._waiting)
+        await server.passes(31)
         assert (await slow.reply()).status == 408
 
 
@@ -169,9 +173,7 @@ async def test_who_has_closed_its_side_holds_no_place(serve):
 
 
 @one_loop
-async def test_a_reset_is_noticed_behind_what_is_not_read(serve, monkeypatch):
-    monkeypatch.setattr(deadlines, 'TICK_S', 0.01)
-    monkeypatch.setattr(connection, 'LOOK_S', 0.05)
+async def test_a_reset_is_noticed_behind_what_is_not_read(serve):
     left = asyncio.Event()
 
     async def app(scope, receive, send):
@@ -182,12 +184,13 @@ async def test_a_reset_is_noticed_behind_what_is_not_read(serve, monkeypatch):
         else:
             await answer(send)
 
-    async with serve(app, exchanges_max=1) as server:
+    async with serve(app, holds_time=True, exchanges_max=1) as server:
         first = await server.connect()
         await first.get('/waits')
         await first.send(b'GET /next HTTP/1.1\r\nHost: a\r\n\r\n' * 2000)
         await server.until(lambda: any(each._paused for each in server.connections))
         first.reset()
+        await server.passes(connection.LOOK_S + 1)
         await asyncio.wait_for(left.wait(), 10)
         other = await server.connect()
         await other.get('/other')

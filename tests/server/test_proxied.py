@@ -12,7 +12,7 @@ import pytest
 
 from granian.protocol.proxies.forwarded import X_FORWARDED
 from granian.protocol.proxies.proxy_header import V2_MARK
-from granian.server import deadlines, serving
+from granian.server import serving
 from granian.server.settings import ProxySettings
 from tests.helpers.serving import Served, answer, one_loop
 from tests.helpers.tls import tls_settings
@@ -122,13 +122,17 @@ async def test_a_header_of_an_untrusted_peer_is_refused(serve, caplog):
 
 
 @one_loop
-async def test_a_header_that_does_not_come_is_not_waited_for(serve, monkeypatch):
-    monkeypatch.setattr(deadlines, 'TICK_S', 0.01)
-    async with serve(show, proxies=TRUSTING, timeouts={'head_s': 0.05}) as server:
+async def test_a_header_that_does_not_come_is_not_waited_for(serve):
+    async with serve(show, proxies=TRUSTING, holds_time=True, timeouts={'head_s': 30}) as server:
         for begun in (b'', V1[:20]):
             client = await server.connect()
             await client.send(begun)
+            await server.until(lambda: server.shared.connections)
+            await server.passes(29)
+            assert server.shared.connections
+            await server.passes(2)
             await gone(client)
+            await server.until(lambda: not server.shared.connections)
 
 
 @one_loop
@@ -143,14 +147,16 @@ async def test_a_client_that_leaves_before_its_header_is_forgotten(serve):
 
 @one_loop
 async def test_a_drain_still_serves_the_header_that_is_on_its_way(serve):
-    async with serve(show, proxies=TRUSTING) as server:
+    async with serve(show, proxies=TRUSTING, holds_time=True) as server:
         silent, late = await server.connect(), await server.connect()
         await server.until(lambda: len(server.shared.connections) == 2)
         stopping = asyncio.ensure_future(server.stop())
         await asyncio.sleep(0)
         await late.send(V1 + REQUEST)
         assert (await late.reply()).status == 200
+        await server.passes(2)
         await gone(silent)
+        late.close()
         await stopping
 
 
@@ -202,15 +208,18 @@ async def test_header_on_a_unix_socket(serve, tmp_path):
 
 
 @one_loop
-async def test_a_stop_waits_a_little_for_a_header_that_is_on_its_way(serve, monkeypatch, caplog):
-    monkeypatch.setattr(deadlines, 'TICK_S', 0.01)
-    monkeypatch.setattr(serving, 'DRAIN_IDLE_S', 0.05)
-    async with serve(show, proxies=TRUSTING) as server:
+async def test_a_stop_waits_a_little_for_a_header_that_is_on_its_way(serve, caplog):
+    async with serve(show, proxies=TRUSTING, holds_time=True, graceful_timeout_s=60) as server:
         client = await server.connect()
         await client.send(V1[:9])
         await server.until(lambda: server.shared.connections)
         with caplog.at_level(logging.WARNING):
-            await server.stop()
+            stopping = asyncio.ensure_future(server.stop())
+            await server.until(lambda: server.serving._services[0].draining)
+            await server.passes(serving.DRAIN_IDLE_S / 2)
+            assert server.shared.connections
+            await server.passes(serving.DRAIN_IDLE_S)
+            await stopping
         await gone(client)
     # Not by the end of all patience.
     assert 'Cutting' not in caplog.text

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import pytest
 
+from granian.server import serving
 from granian.server.tls.handshake import Handshake
 from granian.server.tls.threads import WorkThreads
 from granian.tls_terms import ClientTrust, Identity
@@ -427,10 +428,13 @@ async def test_handshake_that_has_begun_is_finished_and_its_request_answered(enc
 
 
 async def test_silent_connection_does_not_hold_up_the_end(encrypted):
-    async with encrypted(graceful_timeout_s=60.0) as server:
+    async with encrypted(graceful_timeout_s=60.0, holds_time=True) as server:
         await server.connect(shake=False)
         await server.until(lambda: handshakes(server))
-        await server.stop()
+        stopping = asyncio.ensure_future(server.stop())
+        await server.until(lambda: server.serving._services[0].draining)
+        await server.passes(serving.DRAIN_IDLE_S + 1)
+        await stopping
 
 
 async def test_handshake_that_does_not_end_is_cut_with_the_rest(encrypted, said):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 
 import pytest
 
+from granian.server import serving
 from granian.server.tls.handshake import Handshake
 from tests.helpers.serving import echo
 from tests.helpers.tls import authority, tls_settings
@@ -66,11 +68,14 @@ async def test_the_one_ticket_leaves_with_the_first_answer(encrypted):
 
 
 async def test_ticket_leaves_with_the_end_where_nothing_is_asked(encrypted):
-    async with encrypted() as server:
+    async with encrypted(holds_time=True, graceful_timeout_s=60) as server:
         client = await server.connect(shake=False)
         await client.handshake()
         await server.until(lambda: [each for each in server.connections if not isinstance(each, Handshake)])
-        await server.stop()
+        stopping = asyncio.ensure_future(server.stop())
+        await server.until(lambda: server.serving._services[0].draining)
+        await server.passes(serving.DRAIN_IDLE_S + 1)
+        await stopping
         assert await client.more() == b''
         assert client.peer.tls.session.has_ticket
 
