@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # epoll_wait(2) counts milliseconds in an int: 24.8 days.
 WAIT_MAX_S = 86400.0
+# Before so many are there nobody looks for cancelled ones.
+SWEEP_LEAST = 64
 
 
 class Timer:
@@ -33,8 +35,11 @@ class Timers:
         self.clock = clock
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = count()
+        self._sweep_at = SWEEP_LEAST
 
     def after(self, delay_s: float, callback: Callable[[], object]) -> Timer:
+        if len(self._heap) >= self._sweep_at:
+            self._sweep()
         timer = Timer(self.clock() + delay_s, callback)
         heapq.heappush(self._heap, (timer.when_s, next(self._order), timer))
         return timer
@@ -46,6 +51,12 @@ class Timers:
         if not self._heap:
             return None
         return min(max(0.0, self._heap[0][0] - self.clock()), WAIT_MAX_S)
+
+    def _sweep(self) -> None:
+        # Cancelled ones leave at their time, which may never come.
+        self._heap = [each for each in self._heap if each[2].callback is not None]
+        heapq.heapify(self._heap)
+        self._sweep_at = max(SWEEP_LEAST, 2 * len(self._heap))
 
     def run_due(self) -> None:
         while self._heap and self._heap[0][0] <= self.clock():

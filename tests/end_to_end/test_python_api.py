@@ -12,6 +12,8 @@ import time
 
 import pytest
 
+from tests.end_to_end.test_reload import wait_until
+from tests.helpers.certificates import Authority
 from tests.helpers.server import Server, server_environment
 from tests.helpers.sources import write_source
 
@@ -83,6 +85,40 @@ def test_it_serves_runs_hooks_and_returns(project):
         '[INFO] Granian shutdown completed, see ya!',
         'returned',
     ]
+
+
+COUNTING = """
+import collections, gc, json
+def count():
+    gc.collect()
+    print('objects', json.dumps(collections.Counter(type(each).__qualname__ for each in gc.get_objects())), flush=True)
+server.on_reload(count)
+server.serve()
+"""
+
+
+def test_reloads_leave_no_objects_behind_in_the_supervisor(project):
+    certificate, key = Authority('root').issue('localhost').write(project, 'site')
+    keys = f'workers=2, ssl_cert={str(certificate)!r}, ssl_key={str(key)!r}'
+    with program(project, COUNTING, keys) as server:
+        server.wait_ready()
+        wait_until(lambda: len(server.worker_pids()) == 2)
+        rounds = 5
+        for number in range(1, rounds + 5):
+            reload_twice(project, server, number)
+        server.stop(stray_ok=True)
+    found = [json.loads(line.partition(' ')[2]) for line in server.lines if line.startswith('objects ')]
+    before, after = found[-1 - 2 * rounds], found[-1]
+    assert {name: count - before.get(name, 0) for name, count in after.items() if count > before.get(name, 0)} == {}
+
+
+def reload_twice(project, server, number):
+    """Once so that it fails; each time until the old workers, or the new ones, are gone."""
+    for code, outcome in (('1 / 0', 'Not reloaded'), (APP, 'Reloaded: generation')):
+        write_source(project / 'main.py', code)
+        server.send_signal(signal.SIGHUP)
+        server.wait_for(outcome, count=number)
+        wait_until(lambda: len(server.worker_pids()) == 2)
 
 
 def test_a_reload_runs_its_hook_and_serves_new_code(project):

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import gc
+import math
+
 import pytest
 
-from granian.process.timers import WAIT_MAX_S, Timers
+from granian.process.timers import SWEEP_LEAST, WAIT_MAX_S, Timer, Timers
 
 
 class Clock:
@@ -53,3 +56,12 @@ def test_what_is_late_is_not_waited_for_and_what_is_far_not_too_long(clock, time
     timers.after(1, print)
     clock.now += 5
     assert timers.wait_s() == 0.0
+
+
+def test_those_that_are_cancelled_do_not_gather_behind_one_that_is_not(timers):
+    before = sum(isinstance(each, Timer) for each in gc.get_objects())
+    timers.after(1, pytest.fail)
+    for _ in range(10 * SWEEP_LEAST):
+        timers.after(math.inf, pytest.fail).cancel()
+    assert sum(isinstance(each, Timer) for each in gc.get_objects()) - before <= SWEEP_LEAST
+    assert timers.wait_s() == 1.0
