@@ -11,6 +11,7 @@ from granian.exchange import ConnectionInfo
 from granian.server.connection import Connection
 from granian.server.deadlines import DeadlineWheel
 from granian.server.sniffing import Sniffer
+from granian.server.tasks import Starter
 from granian.server.unsent import Unsent
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class Shared:
         # Applications at work beyond their first step; some go on after their response.
         self.tasks: set[asyncio.Task[None]] = set()
         self._idle: asyncio.Future[None] | None = None
+        self.start = Starter(loop).start
 
     def keep(self, task: asyncio.Task[None]) -> None:
         self.tasks.add(task)
@@ -113,7 +115,7 @@ class Service:
 
     __slots__ = (
         'access_log', 'address', 'connection_closed', 'connections', 'context', 'defaults', 'drain_idle_s', 'draining', 'engine',
-        'engine2', 'gate', 'handle', 'http', 'http2', 'http2_connection', 'join_bytes_max', 'keep', 'limits', 'loop', 'pipeline_flush', 'scheme', 'timeouts', 'unsent', 'wheel',
+        'engine2', 'gate', 'handle', 'http', 'http2', 'http2_connection', 'join_bytes_max', 'keep', 'limits', 'loop', 'pipeline_flush', 'scheme', 'start', 'timeouts', 'unsent', 'wheel',
     )  # fmt: skip
 
     def __init__(
@@ -150,6 +152,7 @@ class Service:
         self.connections = shared.connections
         self.context = shared.context
         self.keep = shared.keep
+        self.start = shared.start
         self.connection_closed = shared.check_idle
 
     def info_of(self, transport: asyncio.BaseTransport) -> ConnectionInfo:

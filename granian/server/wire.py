@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, cast
 
 from granian.server.deadlines import NEVER
 from granian.server.passage import unsent_bytes
-from granian.server.tasks import start_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,7 +114,7 @@ class Wire(asyncio.Protocol):
         answering = service.handle(exchange)
         if answering is None:
             return
-        task = start_now(answering, self.loop)
+        task = service.start(answering)
         if not task.done():
             service.keep(task)
 

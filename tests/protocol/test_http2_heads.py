@@ -13,7 +13,9 @@ from granian.protocol.hpack import huffman
 from granian.protocol.hpack.decoder import HpackError
 from granian.protocol.hpack.encoder import HpackEncoder
 from granian.protocol.http2 import rules
-from granian.protocol.http2.heads import BLOCKS_MAX, MARKS_MAX, RESPONSES_MAX, HeadReader, HeadWriter
+from granian.protocol.http2.frames import DATA, END_HEADERS, END_STREAM, HEADERS, STREAM_AT, pack_head
+from granian.protocol.http2.heads import BLOCKS_MAX, MARKS_MAX, HeadReader
+from granian.protocol.http2.writer import RESPONSES_MAX, HeadWriter
 from granian.protocol.responses import response_head
 from tests.helpers.http2 import GET, LIMITS, POST
 
@@ -73,11 +75,11 @@ def test_the_memory_of_blocks_is_bounded_and_of_one_connection():
     reader = HeadReader(LIMITS)
     for number in range(5 * BLOCKS_MAX):
         reader.read(HpackEncoder().encode([*GET, (b'cookie', b'secret-%d' % number)]), ended=True)
-    assert 0 < len(reader._known) <= BLOCKS_MAX
-    assert not HeadReader(LIMITS)._known
+    assert 0 < len(reader._memories[True].heads) <= BLOCKS_MAX
+    assert not HeadReader(LIMITS)._memories[True].heads
     long = HpackEncoder().encode([*GET, (b'x', b'\xff' * 600)])
     reader.read(long, ended=True)
-    assert long not in reader._known
+    assert long not in reader._memories[True].heads
 
 
 def literal_path(path, before=b'', after=b'', *, size=None):
@@ -114,9 +116,8 @@ def test_a_block_that_differs_in_its_path_is_read_as_any_other(before, after, en
         expected = head_of(HeadReader(LIMITS).read, block, ended=ended)
         assert head_of(reader.read, block, ended=ended) == expected
         assert rules.request_line(reader.fields)
-    shapes = reader._shapes if ended else reader._shapes_open
-    assert list(shapes) == [(before + b'\x04', after)]
-    assert not (reader._shapes_open if ended else reader._shapes)
+    assert list(reader._memories[ended].shapes) == [(before + b'\x04', after)]
+    assert not reader._memories[not ended].shapes
 
 
 @pytest.mark.parametrize(
@@ -151,11 +152,12 @@ def test_what_is_remembered_of_blocks_is_bounded():
     for number in range(5 * MARKS_MAX):
         for path in (b'/1', b'/2', b'/3'):
             reader.read(literal_path(path, BEFORE, AFTER + b'\x00\x01x\x03%03d' % number), ended=True)
-    assert 0 < len(reader._shapes) <= BLOCKS_MAX
+    assert 0 < len(reader._memories[True].shapes) <= BLOCKS_MAX
     assert len(reader._once) == MARKS_MAX
     reader.read(literal_path(b'/1', BEFORE, AFTER + b'\x40\x01a\x01b'), ended=True)
     reader.read(literal_path(b'/1', BEFORE, AFTER), ended=True)
-    assert not reader._shapes
+    assert not reader._memories[True].shapes
+    assert reader._memories[True].last is None
 
 
 def test_a_block_is_forgotten_when_the_table_changes():
@@ -167,6 +169,17 @@ def test_a_block_is_forgotten_when_the_table_changes():
     reader.read(get + b'\x40\x03x-b\x012', ended=True)
     # The same bytes name another entry now.
     assert reader.read(newest, ended=True).fields[-1] == (b'x-b', b'2')
+
+
+def sent(writer, head, length):
+    """The block of a response, put together from its frames where these are known."""
+    known = writer.again(head, length)
+    if known is None:
+        return writer.final(head, length)
+    before, block = known[0], known[1][:-STREAM_AT]
+    assert before == pack_head(0, len(block), HEADERS, END_HEADERS, 0)[:STREAM_AT]
+    assert known[1][-STREAM_AT:] == pack_head(0, length, DATA, END_STREAM, 0)[:STREAM_AT]
+    return block
 
 
 @pytest.mark.parametrize('seed', range(10))
@@ -184,16 +197,30 @@ def test_remembered_response_blocks_decode_to_their_fields(seed):
         head, length = source.choice(heads), source.choice([None, 0, 5, number])
         if source.random() < 0.1:
             head = response_head(404, [(b'set-cookie', b'secret-%d' % number), (b'date', b'mine')])
-        fields = [tuple(field) for field in decoder.decode(writer.final(head, length), raw=True)]
+        fields = [tuple(field) for field in decoder.decode(sent(writer, head, length), raw=True)]
         assert sorted(fields) == sorted(rules.response_fields(head, length, defaults))
+
+
+def test_frames_are_forgotten_when_the_table_changes():
+    writer, decoder = HeadWriter(ResponseDefaults(b'granian', b'first')), hpack.Decoder()
+    first, second = (response_head(200, [(b'x-kind', b'%d' % number)]) for number in range(2))
+    for head in (first, first, first, first, second, first, second, first, second, first):
+        fields = [tuple(field) for field in decoder.decode(sent(writer, head, 5), raw=True)]
+        assert fields[1] == head.fields[0]
+    assert writer.again(first, 5) is not None
 
 
 def test_the_memory_of_response_blocks_is_bounded_and_without_secrets():
     writer = HeadWriter(ResponseDefaults(b'granian', b'first'))
     for number in range(3 * RESPONSES_MAX):
-        for _ in range(3):
-            writer.final(response_head(200, [(b'x', b'%d' % number)]), 0)
-        writer.final(response_head(200, [(b'set-cookie', b'secret')]), 0)
-    assert len(writer._blocks) <= RESPONSES_MAX
+        for _ in range(4):
+            writer.final(response_head(200, [(b'x', b'%d' % number)]), 1)
+            writer.final(response_head(200, [(b'set-cookie', b'secret')]), 1)
+    assert 0 < len(writer._blocks) <= RESPONSES_MAX
+    assert 0 < len(writer._frames) <= RESPONSES_MAX
     assert len(writer._once) <= RESPONSES_MAX
-    assert not [head for head in (*writer._once, *writer._blocks) if (b'set-cookie', b'secret') in head.fields]
+    assert not [
+        head
+        for head in (*writer._once, *writer._blocks, *[head for head, _ in writer._frames])
+        if (b'set-cookie', b'secret') in head.fields
+    ]

@@ -1,4 +1,4 @@
-"""`start_now`: a task like any other, but for its first step. Run on each supported version of Python."""
+"""`Starter`: a task like any other, but for its first step. Run on each supported version of Python."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import weakref
 import anyio
 import pytest
 
-from granian.server.tasks import start_now
+from granian.server.tasks import Starter
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar('variable', default='unset')
 
@@ -44,7 +44,7 @@ async def test_the_first_step_is_taken_at_once(loop):
         steps.append('second')
 
     def begin(loop):
-        task = start_now(work(), loop)
+        task = Starter(loop).start(work())
         assert steps == ['first']
         assert not task.done()
         return task
@@ -58,7 +58,7 @@ async def test_what_never_waits_is_done_at_once(loop):
         pass
 
     def begin(loop):
-        task = start_now(work(), loop)
+        task = Starter(loop).start(work())
         assert task.done()
         assert task.result() is None
         return task
@@ -75,7 +75,7 @@ async def test_the_task_is_the_current_one_and_among_all_tasks(loop):
         await asyncio.sleep(0)
         seen.append(asyncio.current_task())
 
-    task = await from_callback(lambda loop: start_now(work(), loop))
+    task = await from_callback(lambda loop: Starter(loop).start(work()))
     await task
     assert seen == [task, task]
 
@@ -86,7 +86,7 @@ async def test_the_loop_is_left_as_it_was(loop):
     async def work():
         pass
 
-    await from_callback(lambda loop: start_now(work(), loop))
+    await from_callback(lambda loop: Starter(loop).start(work()))
     assert 'call_soon' not in vars(running)
 
 
@@ -100,7 +100,7 @@ async def test_each_task_has_a_context_of_its_own(loop):
         seen.append(variable.get())
 
     def begin(loop):
-        tasks = [start_now(work('a'), loop), start_now(work('b'), loop)]
+        tasks = [Starter(loop).start(work('a')), Starter(loop).start(work('b'))]
         assert variable.get() == 'unset'
         return tasks
 
@@ -113,7 +113,7 @@ async def test_an_exception_of_the_first_step_stays_in_the_task(loop):
     async def work():
         raise ValueError('mine')
 
-    task = await from_callback(lambda loop: start_now(work(), loop))
+    task = await from_callback(lambda loop: Starter(loop).start(work()))
     with pytest.raises(ValueError, match='mine'):
         await task
 
@@ -131,7 +131,7 @@ async def test_what_the_first_step_schedules_runs_later(loop):
         order.append('child')
 
     def begin(loop):
-        task = start_now(work(), loop)
+        task = Starter(loop).start(work())
         order.append('begun')
         return task
 
@@ -151,7 +151,7 @@ async def test_one_may_be_started_in_the_first_step_of_another(loop):
     async def outer():
         task = asyncio.current_task()
         task.set_name('outer')
-        children.append(start_now(named('inner'), asyncio.get_running_loop()))
+        children.append(Starter(asyncio.get_running_loop()).start(named('inner')))
         assert asyncio.current_task() is task
         order.append(asyncio.current_task().get_name())
 
@@ -160,7 +160,7 @@ async def test_one_may_be_started_in_the_first_step_of_another(loop):
         await inner()
 
     children = []
-    await (await from_callback(lambda loop: start_now(outer(), loop)))
+    await (await from_callback(lambda loop: Starter(loop).start(outer())))
     await children[0]
     assert order == ['inner', 'outer']
 
@@ -175,7 +175,7 @@ async def test_it_can_be_cancelled(loop):
             cancelled.append(True)
             raise
 
-    task = await from_callback(lambda loop: start_now(work(), loop))
+    task = await from_callback(lambda loop: Starter(loop).start(work()))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -202,7 +202,7 @@ async def test_anyio_scopes_and_groups_work_from_the_first_step_on(loop):
         assert scope.cancelled_caught
         order.append(anyio.get_current_task().id == id(asyncio.current_task()))
 
-    await (await from_callback(lambda loop: start_now(work(), loop)))
+    await (await from_callback(lambda loop: Starter(loop).start(work())))
     assert order == [1, 2, True]
 
 
@@ -228,7 +228,7 @@ async def test_anyio_cancels_a_group_when_one_of_it_fails(loop):
             return type(error).__name__
         return None
 
-    assert await (await from_callback(lambda loop: start_now(work(), loop))) == 'ExceptionGroup'
+    assert await (await from_callback(lambda loop: Starter(loop).start(work()))) == 'ExceptionGroup'
     assert cancelled
 
 
@@ -238,7 +238,7 @@ async def test_wait_for_works_from_the_first_step_on(loop):
             await asyncio.wait_for(asyncio.Event().wait(), 0.001)
         return 'went on'
 
-    assert await (await from_callback(lambda loop: start_now(work(), loop))) == 'went on'
+    assert await (await from_callback(lambda loop: Starter(loop).start(work()))) == 'went on'
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason='asyncio.timeout and TaskGroup came with 3.11')
@@ -258,7 +258,7 @@ async def test_timeout_and_task_group_work_from_the_first_step_on(loop):
             group.create_task(child(2))
         order.append(asyncio.current_task().cancelling())
 
-    await (await from_callback(lambda loop: start_now(work(), loop)))
+    await (await from_callback(lambda loop: Starter(loop).start(work())))
     assert order == [1, 2, 0]
 
 
@@ -266,7 +266,7 @@ async def test_a_done_task_is_freed_with_its_last_reference(loop):
     async def work():
         pass
 
-    task = await from_callback(lambda loop: start_now(work(), loop))
+    task = await from_callback(lambda loop: Starter(loop).start(work()))
     reference = weakref.ref(task)
     # The step that woke us holds what it was woken with.
     await asyncio.sleep(0)

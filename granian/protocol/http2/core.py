@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from granian.protocol.http2 import rules
 from granian.protocol.http2.floods import Patience
 from granian.protocol.http2.frames import NO_ERROR, STREAM_LARGEST, goaway_frame, reset_frame, settings_frame
-from granian.protocol.http2.heads import HeadReader, HeadWriter
+from granian.protocol.http2.heads import HeadReader
 from granian.protocol.http2.inlet import Inlet
 from granian.protocol.http2.ledger import Ledger
 from granian.protocol.http2.outlet import Outlet
 from granian.protocol.http2.settings import own_settings
 from granian.protocol.http2.states import RESET
 from granian.protocol.http2.streams import NOTHING, Stream
+from granian.protocol.http2.writer import HeadWriter
 
 if TYPE_CHECKING:
     from granian.protocol.contract import MultiplexedEvents, Refusal, RequestHead, ResponseDefaults

@@ -82,7 +82,11 @@ class Http2Fast(Http2Receiver):
             and (response.length is None or response.length == size)
             and self._outlet.takes(size)
         ):
-            self._outlet.whole(stream, self._writer.final(response, size), body)
+            known = self._writer.again(response, size)
+            if known is not None:
+                self._outlet.like(known, stream, body)
+            else:
+                self._outlet.whole(stream, self._writer.final(response, size), body)
             del whole[stream]
             if stream in self._inlet.held:
                 self._inlet.let_go(stream)

@@ -42,6 +42,8 @@ ENABLE_CONNECT_PROTOCOL = 0x8
 NO_RFC7540_PRIORITIES = 0x9
 
 FRAME_HEAD_BYTES = 9
+# Where its stream stands in it, as the last thing.
+STREAM_AT = 5
 # What may be sent before a peer has said otherwise (RFC 9113 6.5.2).
 FRAME_BYTES_DEFAULT = 16384
 FRAME_BYTES_LARGEST = (1 << 24) - 1

@@ -11,6 +11,7 @@ from granian.protocol.http2.frames import (
     END_STREAM,
     FRAME_BYTES_DEFAULT,
     HEADERS,
+    UINT32,
     WINDOW_BYTES_DEFAULT,
     WINDOW_BYTES_LARGEST,
     block_frames,
@@ -101,6 +102,19 @@ class Outlet:
             output.append(block + body)
         else:
             output += (block, body)
+        self.allowance -= size
+        self.window -= size
+        self.progress += size
+
+    def like(self, known: tuple[bytes, bytes], stream: int, body: bytes) -> None:
+        """As `whole`, where it is known what stands before the stream in both frames, and the block."""
+        size = len(body)
+        head, block = known
+        number = UINT32.pack(stream)
+        if size <= COPY_BYTES_MAX:
+            self.output.append(b''.join((head, number, block, number, body)))
+        else:
+            self.output += (b''.join((head, number, block, number)), body)
         self.allowance -= size
         self.window -= size
         self.progress += size

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
         closing: bool
 
-        def on_block(self, stream: int, block: bytes, *, ended: bool) -> None:
-            """A whole header block."""
+        def on_block(self, stream: int, block: bytes, ended: int) -> None:
+            """A whole header block; `ended`: END_STREAM, or 0."""
 
         def on_frame(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
             """Any other frame."""
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 _HEAD_KINDS = frozenset({HEADERS, CONTINUATION})
 _WHOLE = END_STREAM | END_HEADERS
+# Type and flags of a frame that is a request by itself.
+_REQUEST = bytes((HEADERS, _WHOLE))
 # A header block may be so much larger than the list it stands for may be: enough to answer 431.
 BLOCK_BYTES_MORE = 65536
 
@@ -74,7 +76,7 @@ class FrameReader:
         self.block_of = 0
         self._block: list[bytes] = []
         self._block_bytes = 0
-        self._block_ended = False
+        self._block_ended = 0
 
     @property
     def partial(self) -> bool:
@@ -83,6 +85,16 @@ class FrameReader:
 
     def read(self, data: bytes) -> None:
         """Raises ConnectionFault."""
+        if data[3:5] == _REQUEST and len(data) > FRAME_HEAD_BYTES and self._ordinary and not self.have:
+            high, low, _, _, stream = FRAME_HEAD.unpack_from(data)
+            size = high << 16 | low
+            if size == len(data) - FRAME_HEAD_BYTES and size <= self._frame_bytes_max and 0 < stream <= STREAM_LARGEST:
+                # Mostly a read is one request without a body.
+                try:
+                    self._taker.on_block(stream, data[FRAME_HEAD_BYTES:], END_STREAM)
+                except StreamFault as fault:
+                    self._taker.on_fault(fault)
+                return
         if self._pieces:
             self._pieces.append(data)
             self.have += len(data)
@@ -126,9 +138,9 @@ class FrameReader:
             try:
                 if kind == HEADERS and self._ordinary and stream:
                     if flags == _WHOLE:
-                        taker.on_block(stream, data[start:pos], ended=True)
+                        taker.on_block(stream, data[start:pos], END_STREAM)
                     elif flags == END_HEADERS:
-                        taker.on_block(stream, data[start:pos], ended=False)
+                        taker.on_block(stream, data[start:pos], 0)
                     else:
                         self._take_headers(stream, flags, data[start:pos])
                 elif self._ordinary and kind not in _HEAD_KINDS:
@@ -180,7 +192,7 @@ class FrameReader:
             payload = without_priority(stream, payload)
         self.block_of = stream
         self._ordinary = False
-        self._block_ended = bool(flags & END_STREAM)
+        self._block_ended = flags & END_STREAM
         self._add_fragment(flags, payload)
 
     def _add_fragment(self, flags: int, payload: bytes) -> None:
@@ -193,4 +205,4 @@ class FrameReader:
             self._block = []
             self._block_bytes = self.block_of = 0
             self._ordinary = True
-            self._taker.on_block(stream, block, ended=self._block_ended)
+            self._taker.on_block(stream, block, self._block_ended)

@@ -89,7 +89,7 @@ class Http2Receiver(Http2Core):
 
     # ── heads ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def on_block(self, stream: int, block: bytes, *, ended: bool) -> None:
+    def on_block(self, stream: int, block: bytes, ended: int) -> None:
         ledger = self._ledger
         try:
             if stream <= ledger.last or not stream & 1:
@@ -103,12 +103,12 @@ class Http2Receiver(Http2Core):
                 if stream - ledger.last > 2:
                     ledger.skipped(stream)
                 ledger.last = stream
-                head = ledger.whole[stream] = self._reader.read(block, ended=True)
+                head = ledger.whole[stream] = self._reader.read(block, END_STREAM)
                 self.streams_open += 1
                 self.events.on_request(stream, head, b'', ended=True)
             else:
                 ledger.begun(stream)
-                self._untold[stream] = self._reader.read(block, ended=False)
+                self._untold[stream] = self._reader.read(block, 0)
                 self.streams_open += 1
         except HpackError as exc:
             raise ConnectionFault(COMPRESSION_ERROR, str(exc)) from None
@@ -157,7 +157,7 @@ class Http2Receiver(Http2Core):
         else:
             self._patience.cancelled()
 
-    def _refuse_head(self, stream: int, refusal: Refusal, *, ended: bool) -> None:
+    def _refuse_head(self, stream: int, refusal: Refusal, *, ended: int) -> None:
         """A head that is malformed, or refused with a status."""
         if stream in self._ledger.streams:
             self._spoil(self._ledger.streams[stream], refusal)
@@ -174,7 +174,7 @@ class Http2Receiver(Http2Core):
         self._answer(refused, refusal)
         self.events.on_refused(refusal, line)
 
-    def _take_trailers(self, stream: int, block: bytes, *, ended: bool) -> None:
+    def _take_trailers(self, stream: int, block: bytes, *, ended: int) -> None:
         ledger = self._ledger
         try:
             wanted = admits(ledger.state(stream), HEADERS, stream) and stream & 1
