@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from granian.protocol.contract import Fields, Refusal
-from granian.protocol.requests import TOKEN, check_trailers, plain_field
+from granian.protocol.requests import SEMICOLON, TOKEN, check_trailers, plain_field
 
 if TYPE_CHECKING:
     from granian.protocol.limits import Http1Limits
@@ -43,7 +43,7 @@ class ChunkSizes:
     def take(self, line: bytes) -> int:
         """The size that the next chunk line states. Raises Refusal."""
         size = chunk_size(line)
-        if b';' in line:
+        if SEMICOLON in line:
             self._extension_bytes += len(line)
             if self._extension_bytes > EXTENSION_BYTES_MAX:
                 raise Refusal(400, 'too many chunk extensions')

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from granian.protocol.contract import Refusal, RequestHead
 from granian.protocol.requests import (
+    CR,
     FIELD_BYTES,
+    LF,
     LINE_BYTES_MORE,
     SPECIAL_NAMES,
     TARGET_BYTES,
@@ -145,7 +147,7 @@ class HeadReader:
         known = self._known
         if known is not None and block.startswith(self._prefix, at) and block.endswith(self._suffix):
             line = block[at + len(self._prefix) : len(block) - len(self._suffix)]
-            if line and b'\r' not in line and b'\n' not in line:
+            if line and CR not in line and LF not in line:
                 return self._similar(known, block[:at], line)
         return self._parse(block[:at], block[at + 2 :])
 

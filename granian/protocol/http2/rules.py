@@ -12,6 +12,7 @@ from granian.protocol.contract import CHUNKED, Fields, Refusal, RequestHead
 from granian.protocol.requests import (
     FIELD_BYTES,
     METHODS,
+    TAB,
     apply_target,
     body_length,
     check_body_length,
@@ -116,7 +117,7 @@ def _check_plain(fields: Fields, limits: Http2Limits) -> frozenset[bytes]:
     lines = b'\n%b\n' % b'\n'.join(values)
     if lines.translate(None, _VALUE_LINES) or lines.count(b'\n') != len(values) + 1:
         raise Refusal(400, 'bad byte in field')
-    if b'\n ' in lines or b' \n' in lines or b'\t' in lines:
+    if TAB in lines or lines.find(b'\n ') >= 0 or lines.find(b' \n') >= 0:
         _check_ends(values)
     return _special_among(names)
 
