@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _FAILURE = response_head(500, [])
 _CUT_OFF = response_head(400, [(b'content-type', b'text/plain; charset=utf-8'), (b'connection', b'close')])
 _TOO_LARGE = response_head(413, [(b'content-type', b'text/plain; charset=utf-8'), (b'connection', b'close')])
+_NO_TRAILERS: Fields = []
 
 
 class TlsFacts(Protocol):
@@ -40,7 +41,7 @@ class ConnectionInfo:
     Addresses are (host, port), or (path, None) for a Unix socket's server side. Never changed once it is shared.
     """
 
-    __slots__ = ('client', 'derived', 'is_relayed', 'prefix', 'scheme', 'server', 'tls')
+    __slots__ = ('client', 'derived', 'is_relayed', 'kept', 'prefix', 'scheme', 'server', 'tls')
 
     def __init__(
         self,
@@ -60,6 +61,8 @@ class ConnectionInfo:
         self.is_relayed = False
         # The claim of a proxy that was heard last on this connection, and what it made of this.
         self.derived: tuple[object, ConnectionInfo] | None = None
+        # An adapter, and what it made of this for its next request here.
+        self.kept: tuple[object, Any] | None = None
 
     def seen_as(
         self, client: tuple[str, int] | None, server: tuple[str, int | None] | None, scheme: str, prefix: str
@@ -161,8 +164,9 @@ class Exchange:
     )  # fmt: skip
 
     def __init__(
-        self, carrier: Carrier, engine: Engine, stream: int, head: RequestHead, body: bytes, *, body_ended: bool
+        self, carrier: Carrier, engine: Engine, stream: int, head: RequestHead, body: bytes, body_ended: bool
     ) -> None:
+        # Nothing by name: that would cost a third of making one.
         self.carrier = carrier
         # Who asks: the connection's peer, unless a trusted proxy says otherwise.
         self.info = carrier.info
@@ -180,10 +184,10 @@ class Exchange:
         # The response is whole, or was cut.
         self.done = False
         self.status = 0
-        self.trailers: Fields = []
+        self.trailers = _NO_TRAILERS
         self.started_at_s = 0.0
         self._told_continue = False
-        self._waiters: list[asyncio.Future[None]] = []
+        self._waiters: tuple[asyncio.Future[None], ...] = ()
         self.terms: Terms | None = None
         # Not None: it was upgraded.
         self.successor: Successor | None = None
@@ -393,13 +397,13 @@ class Exchange:
     async def changed(self) -> None:
         """Return after the next thing that happens to this exchange."""
         waiter: asyncio.Future[None] = self.carrier.loop.create_future()
-        self._waiters.append(waiter)
+        self._waiters = (*self._waiters, waiter)
         try:
             await waiter
         finally:
             # Cancelled: some applications ask for a moment only, again and again.
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
+            if self._waiters:
+                self._waiters = tuple([each for each in self._waiters if each is not waiter])
 
     # ── what its connection tells it ─────────────────────────────────────────────────────────────────────────────
 
@@ -427,9 +431,9 @@ class Exchange:
         self.wake()
 
     def wake(self) -> None:
-        waiters: list[Any] = self._waiters
+        waiters = self._waiters
         if waiters:
-            self._waiters = []
+            self._waiters = ()
             for waiter in waiters:
                 if not waiter.done():
                     waiter.set_result(None)

@@ -97,7 +97,7 @@ class Connection(Wire):
         service = self.service
         if head.upgrade and not head.content_length and self._goes_over(stream, head):
             return
-        self._exchange = exchange = Exchange(self, self.engine, stream, head, body, body_ended=ended)
+        self._exchange = exchange = Exchange(self, self.engine, stream, head, body, ended)
         service.gate.busy += 1
         self._has_place = True
         self._phase = 'busy'

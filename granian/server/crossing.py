@@ -65,7 +65,7 @@ class Crossing:
     def begin(self, stream: int) -> Exchange:
         """Say yes; the rest is done once the reading that is going on has ended."""
         connection = self._connection
-        exchange = Exchange(connection, connection.engine, stream, self._head, b'', body_ended=True)
+        exchange = Exchange(connection, connection.engine, stream, self._head, b'', True)
         exchange.successor = self
         connection.engine.upgrade(stream, _CHANGE)
         connection.loop.call_soon(self._cross, context=connection.service.context.copy())

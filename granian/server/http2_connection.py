@@ -123,7 +123,7 @@ class Http2Connection(Wire):
     def on_request(self, stream: int, head: RequestHead, body: bytes, *, ended: bool) -> None:
         service = self.service
         lane = Lane(self, stream)
-        exchange = self._exchanges[stream] = Exchange(lane, self.engine, stream, head, body, body_ended=ended)
+        exchange = self._exchanges[stream] = Exchange(lane, self.engine, stream, head, body, ended)
         self._idle = False
         if service.access_log is not None:
             exchange.started_at_s = perf_counter()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import BinaryIO
 
-    from granian.exchange import Exchange
+    from granian.exchange import ConnectionInfo, Exchange
     from granian.websocket import Door
 
 logger = logging.getLogger('_granian')
@@ -57,6 +57,20 @@ class AsgiAdapter:
             return self._open(exchange)
         return Call(self, exchange).run()
 
+    def common_scope(self, info: ConnectionInfo) -> dict[str, Any]:
+        """What all requests of a connection have in their scopes, and places for the rest: a copy costs less than a new one."""
+        own = dict.fromkeys(('http_version', 'path', 'raw_path', 'query_string', 'headers', 'method', 'state'))
+        return {
+            **own,
+            'asgi': VERSIONS,
+            'extensions': self.extensions if info.tls is None else {**self.extensions, 'tls': info.tls.asgi},
+            'type': 'http',
+            'server': info.server,
+            'client': info.client,
+            'scheme': info.scheme,
+            'root_path': self.root_path,
+        }
+
     def _open(self, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
         from granian.adapters.asgi.websocket import AsgiWebSocket
 
@@ -94,26 +108,20 @@ class Call:
 
     def scope(self) -> dict[str, Any]:
         adapter = self._adapter
-        exchange = self._exchange
-        head = exchange.head
-        info = exchange.info
-        scope = {
-            'asgi': VERSIONS,
-            'extensions': adapter.extensions if info.tls is None else {**adapter.extensions, 'tls': info.tls.asgi},
-            'type': 'http',
-            'http_version': head.version,
-            'server': info.server,
-            'client': info.client,
-            'scheme': info.scheme,
-            'path': head.path,
-            'raw_path': head.raw_path,
-            'query_string': head.query,
-            # The head is shared with equal requests; this list is the application's own.
-            'headers': head.fields.copy(),
-            'method': head.method,
-            'root_path': adapter.root_path,
-            'state': adapter.state.copy(),
-        }
+        head = self._exchange.head
+        info = self._exchange.info
+        kept = info.kept
+        if kept is None or kept[0] is not adapter:
+            kept = info.kept = adapter, adapter.common_scope(info)
+        scope: dict[str, Any] = kept[1].copy()
+        scope['http_version'] = head.version
+        scope['path'] = head.path
+        scope['raw_path'] = head.raw_path
+        scope['query_string'] = head.query
+        # The head is shared with equal requests; this list is the application's own.
+        scope['headers'] = head.fields.copy()
+        scope['method'] = head.method
+        scope['state'] = adapter.state.copy()
         return scope if not info.prefix else below_prefix(scope, info.prefix)
 
     def _log_failure(self, exc: BaseException) -> None:
