@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.http2.tables.wire import CASES
+from tests.conformance.http2.tables.wire_more import CASES
 from tests.conformance.http2.wire import Wire
 from tests.helpers.certificates import Authority
 from tests.helpers.server import running_server

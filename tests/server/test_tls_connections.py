@@ -253,7 +253,9 @@ async def test_client_that_has_said_its_end_is_still_answered(encrypted):
         await client.closed()
 
 
-async def test_client_that_ends_without_close_notify_is_gone(encrypted):
+@pytest.mark.parametrize('body', [b'half', b'the whole!'])
+async def test_client_that_ends_without_close_notify_is_gone(body, encrypted):
+    # RFC 8446 6.1: somebody else may have cut it.
     told = asyncio.Event()
 
     async def app(scope, receive, send):
@@ -263,7 +265,7 @@ async def test_client_that_ends_without_close_notify_is_gone(encrypted):
 
     async with encrypted(app) as server:
         client = await server.connect()
-        await client.send(b'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf')
+        await client.send(b'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n' + body)
         client.sock.shutdown(socket.SHUT_WR)
         async with asyncio_timeout(10):
             await told.wait()

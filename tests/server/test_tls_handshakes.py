@@ -16,7 +16,7 @@ from granian.server import serving
 from granian.server.tls.handshake import Handshake
 from granian.server.tls.threads import WorkThreads
 from granian.tls_terms import ClientTrust, Identity
-from tests.helpers.certificates import CLIENT, SERVER, Authority, ec_key, rsa_key
+from tests.helpers.certificates import CLIENT, SERVER, Authority, Issued, ec_key, rsa_key
 from tests.helpers.serving import answer, echo
 from tests.helpers.tls import TlsPeer, authority, tls_settings
 
@@ -141,6 +141,36 @@ async def test_without_a_current_list_of_every_authority_nobody_is_let_in(encryp
         await refused(client, context)
         await server.until(lambda: not server.shared.connections)
     assert said() == [('WARNING', 'certificate verify failed: unable to get certificate CRL')]
+
+
+@pytest.mark.parametrize(
+    ('revoked', 'lists', 'reason'),
+    [
+        (False, ('root', 'middle'), None),
+        (True, ('root', 'middle'), 'certificate revoked'),
+        (False, ('middle',), 'unable to get certificate CRL'),
+    ],
+)
+async def test_authorities_between_are_looked_up_too(revoked, lists, reason, encrypted, tmp_path, said):
+    root = authority()
+    middle = Authority('middle', parent=root)
+    of_root = root.revocations(*([Issued(middle.certificate, middle.key)] if revoked else []))
+    found = {'root': of_root, 'middle': middle.revocations()}
+    (tmp_path / 'ca.pem').write_text(root.pem)
+    (tmp_path / 'ca.crl').write_text(''.join([found[name] for name in lists]))
+    clients = ClientTrust(str(tmp_path / 'ca.pem'), (str(tmp_path / 'ca.crl'),), required=True)
+    context = root.client_context(middle.issue('alice', usage=CLIENT), tmp_path)
+
+    async with encrypted(tls={'clients': clients}) as server:
+        client = await server.connect(shake=False)
+        if reason is None:
+            await client.handshake(context)
+            await client.get()
+            assert (await client.reply()).status == 200
+        else:
+            await refused(client, context)
+            await server.until(lambda: not server.shared.connections)
+    assert said() == ([] if reason is None else [('WARNING', f'certificate verify failed: {reason}')])
 
 
 # ── what is agreed on ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -269,6 +299,26 @@ async def test_hello_in_pieces_does_not_bring_the_signature_to_the_loop(encrypte
         threads.stop()
 
 
+class IdleThreads(WorkThreads):
+    """Threads that never come to it."""
+
+    def submit(self, work, done):
+        self.started = False
+
+
+async def test_client_is_not_read_while_a_thread_works_for_it(encrypted):
+    async with encrypted(tls={'issued': authority().issue(key=rsa_key())}) as server:
+        server.serving._tls[0].threads = IdleThreads(server.loop)
+        client = await server.connect(shake=False)
+        await client.raw_send(TlsPeer(authority().client_context()).hello())
+        await server.until(lambda: handshakes(server) and handshakes(server)[0].working)
+        (handshake,) = handshakes(server)
+        await client.raw_send(b'more')
+        await server.until(lambda: handshake._held)
+        assert not handshake._transport.is_reading()
+        handshake.fail('enough')
+
+
 # ── abuse ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -374,6 +424,22 @@ async def test_who_stalls_makes_room_for_who_comes(encrypted, said, monkeypatch)
         await client.get()
         assert (await client.reply()).status == 200
     assert ('INFO', 'it stalled while others waited') in said()
+
+
+async def test_who_goes_on_keeps_its_place(encrypted, monkeypatch):
+    monkeypatch.setattr('granian.server.tls.handshake.STALLED_S', 0.2)
+    async with encrypted(tls={'handshakes_max': 2}) as server:
+        gate = server.serving._tls[0].gate
+        slow, stalled = [await server.connect(shake=False) for _ in range(2)]
+        for count, client in enumerate((slow, stalled), start=1):
+            await client.raw_send(b'\x16\x03\x01')
+            await server.until(lambda count=count: len(gate._active) == count)
+        first, second = gate._active
+        await server.until(lambda: server.shared.wheel.now - max(gate._active.values()) > 0.2)
+        await slow.raw_send(b'\x02')
+        await server.until(lambda: gate._active[first] > gate._active[second])
+        gate._evict(gate._active[first])
+        assert list(gate._active) == [first]
 
 
 async def test_silent_connections_take_no_place(encrypted):

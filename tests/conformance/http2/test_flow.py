@@ -130,6 +130,17 @@ def test_streams_send_by_turns(engine):
         assert not sizes or max(sizes) - min(sizes) <= 2 * 65535
 
 
+def test_turns_are_no_longer_where_the_client_takes_large_frames(engine):
+    talk = downloads(engine, reads=False)
+    talk.feed(settings((5, (1 << 24) - 1), (4, 1 << 20)), window(0, 1 << 20))
+    for stream in (1, 3, 5, 7):
+        talk.feed(talk.headers(stream))
+        talk.engine.respond(stream, response_head(200, []), BIG)
+    talk.engine.produce(4 * 16384)
+    talk.settle()
+    assert [len(talk.responses[stream].body) for stream in (1, 3, 5, 7)] == [16384] * 4
+
+
 def test_a_small_response_passes_a_large_one(engine):
     talk = downloads(engine, 1, reads=False)
     talk.feed(talk.headers(3))
