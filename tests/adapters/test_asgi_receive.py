@@ -226,18 +226,20 @@ async def test_two_receives_at_once_share_the_messages(serve):
 
 
 async def test_100_is_sent_when_the_application_first_reads_and_only_then(serve):
-    may_read = asyncio.Event()
+    begun, may_read = asyncio.Event(), asyncio.Event()
 
     async def app(scope, receive, send):
+        begun.set()
         await may_read.wait()
         await answer(send, await read_body(receive))
 
     async with serve(app) as server:
         client = await server.connect()
         await client.get('/', 'Content-Length: 5', 'Expect: 100-continue', method='POST')
+        await begun.wait()
         waiting = asyncio.ensure_future(client.more())
-        done, _ = await asyncio.wait({waiting}, timeout=0.02)
-        assert not done
+        await server.heard()
+        assert not waiting.done()
         may_read.set()
         assert await waiting == b'HTTP/1.1 100 Continue\r\n\r\n'
         await client.send(b'hello')

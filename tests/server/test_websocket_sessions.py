@@ -11,17 +11,11 @@ import pytest
 
 from granian.observe import access_log
 from granian.protocol.limits import DeflateSettings
-from granian.server import deadlines
 from tests.helpers.serving import WEBSOCKETS, answer, one_loop
 from tests.helpers.websocket import Peer, ask, echo, open_session
 from tests.helpers.websocket_engines import BINARY, PING, PONG, TEXT, close, frame, message
 
 ACCEPT = {'type': 'websocket.accept'}
-
-
-@pytest.fixture(autouse=True)
-def fine_ticks(monkeypatch):
-    monkeypatch.setattr(deadlines, 'TICK_S', 0.01)
 
 
 def websockets(*, limits=None, engine='fast', origins=(), **terms):
@@ -248,38 +242,43 @@ async def test_only_pages_of_these_sites_may(serve, fields, status):
 @pytest.mark.parametrize('engine_name', ['fast', 'wsproto'])
 async def test_whoever_is_silent_is_asked_and_lives_if_it_answers(serve, engine_name):
     seen = []
-    given = websockets(engine=engine_name, ping_interval_s=0.03, ping_timeout_s=30)
-    async with serve(keeper(seen), websockets=given) as server:
+    given = websockets(engine=engine_name, ping_interval_s=20, ping_timeout_s=10)
+    async with serve(keeper(seen), holds_time=True, websockets=given) as server:
         peer = await open_session(server)
         for _ in range(3):
+            await server.passes(21)
             await peer.pong(await peer.pinged())
+            await server.heard()
         await peer.close(1000)
-        while (got := await peer.frame()).opcode == PING:
-            pass
-        assert got.payload == b'\x03\xe8'
+        assert (await peer.frame()).payload == b'\x03\xe8'
     assert seen == [(1000, '')]
 
 
 @one_loop
 async def test_a_message_in_place_of_a_pong_is_a_sign_of_life(serve):
     seen = []
-    async with serve(keeper(seen), websockets=websockets(ping_interval_s=0.02, ping_timeout_s=0.1)) as server:
+    given = websockets(ping_interval_s=20, ping_timeout_s=10)
+    async with serve(keeper(seen), holds_time=True, websockets=given) as server:
         peer = await open_session(server)
-        await peer.pinged()
-        wheel = server.shared.wheel
-        until_s = wheel.now + 0.3
-        while wheel.now < until_s:
-            count = len(seen)
+        for number in range(5):
+            await server.passes(21)
+            await peer.pinged()
             await peer.send('x')
-            await server.until(lambda count=count: len(seen) > count)
+            await server.until(lambda number=number: len(seen) > number)
+        await server.passes(15)
         assert only(server).code is None
 
 
 async def test_whoever_does_not_answer_a_ping_is_cut(serve):
     seen = []
-    async with serve(keeper(seen), websockets=websockets(ping_interval_s=0.02, ping_timeout_s=0.05)) as server:
+    given = websockets(ping_interval_s=20, ping_timeout_s=10)
+    async with serve(keeper(seen), holds_time=True, websockets=given) as server:
         peer = await open_session(server)
+        await server.passes(21)
         await peer.pinged()
+        await server.passes(8)
+        assert only(server).code is None
+        await server.passes(2)
         with pytest.raises(ConnectionResetError):
             await peer.client.rest()
         await server.until(lambda: seen)
@@ -289,14 +288,12 @@ async def test_whoever_does_not_answer_a_ping_is_cut(serve):
 @one_loop
 async def test_whoever_we_do_not_read_is_not_taken_for_dead(serve):
     seen, go = [], asyncio.Event()
-    given = websockets(ping_interval_s=0.02, ping_timeout_s=0.02, queue_messages_max=1)
-    async with serve(keeper(seen, after=go), websockets=given) as server:
+    given = websockets(ping_interval_s=20, ping_timeout_s=10, queue_messages_max=1)
+    async with serve(keeper(seen, after=go), holds_time=True, websockets=given) as server:
         peer = await open_session(server)
         await peer.send('x')
         await server.until(lambda: only(server)._engine.held)
-        wheel = server.shared.wheel
-        until_s = wheel.now + 0.2
-        await server.until(lambda: wheel.now > until_s)
+        await server.passes(300)
         assert only(server).code is None
         go.set()
         await server.until(lambda: seen)
@@ -308,12 +305,16 @@ async def test_whoever_we_do_not_read_is_not_taken_for_dead(serve):
 @one_loop
 async def test_a_session_that_nobody_uses_is_closed_with_1001(serve):
     seen = []
-    async with serve(keeper(seen), websockets=websockets(idle_timeout_s=0.1, ping_interval_s=0.02)) as server:
+    given = websockets(idle_timeout_s=100, ping_interval_s=30)
+    async with serve(keeper(seen), holds_time=True, websockets=given) as server:
         peer = await open_session(server)
-        # Signs of life are no use.
-        while (got := await peer.frame()).opcode == PING:
-            await peer.pong(got.payload)
-        assert got.payload == b'\x03\xe9idle'
+        for _ in range(3):
+            await server.passes(31)
+            # Signs of life are no use.
+            await peer.pong(await peer.pinged())
+            await server.heard()
+        await server.passes(8)
+        assert (await peer.frame()).payload == b'\x03\xe9idle'
         await peer.close(1001)
         assert await peer.client.rest() == b''
     assert seen == [(1001, 'idle')]
@@ -326,9 +327,12 @@ async def test_whoever_does_not_answer_our_close_is_cut(serve):
         await send(ACCEPT)
         await send({'type': 'websocket.close', 'code': 4000})
 
-    async with serve(app, websockets=websockets(close_timeout_s=0.05)) as server:
+    async with serve(app, holds_time=True, websockets=websockets(close_timeout_s=30)) as server:
         peer = await open_session(server)
         assert await peer.closed() == (4000, b'')
+        await server.passes(29)
+        assert server.shared.connections
+        await server.passes(2)
         with pytest.raises(ConnectionResetError):
             await peer.client.rest()
 
