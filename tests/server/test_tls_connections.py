@@ -93,6 +93,22 @@ async def test_a_client_that_only_updates_its_keys_is_cut(encrypted, between):
 
 @fast
 @one_loop
+async def test_a_client_whose_updates_are_answered_in_vain_is_not_read(encrypted):
+    async with encrypted(echo) as server, Updating(server, 'Connection: close', 'Content-Length: 10') as client:
+        await server.until(lambda: any(each._exchange for each in open_ones(server)))
+        pump = open_ones(server)[0]._transport
+        # As the socket does when it is full.
+        pump.pause_writing()
+        await client.send(updates=1)
+        await server.until(lambda: not pump._transport.is_reading())
+        await client.send(bytes(10))
+        pump.resume_writing()
+        async with asyncio_timeout(20):
+            assert len(await client.reader.read()) > 100
+
+
+@fast
+@one_loop
 async def test_a_client_may_update_its_keys_now_and_then(encrypted):
     async with encrypted(echo) as server:
         async with Updating(server, 'Connection: close', 'Content-Length: 100000') as client:
@@ -253,9 +269,24 @@ async def test_client_that_has_said_its_end_is_still_answered(encrypted):
         await client.closed()
 
 
-@pytest.mark.parametrize('body', [b'half', b'the whole!'])
-async def test_client_that_ends_without_close_notify_is_gone(body, encrypted):
+async def test_client_that_ends_without_close_notify_is_not_answered(encrypted):
     # RFC 8446 6.1: somebody else may have cut it.
+    may_answer = asyncio.Event()
+
+    async def app(scope, receive, send):
+        await may_answer.wait()
+        await answer(send, b'late')
+
+    async with encrypted(app) as server:
+        client = await server.connect()
+        await client.get()
+        await server.until(lambda: open_ones(server))
+        client.sock.shutdown(socket.SHUT_WR)
+        await server.until(lambda: not server.shared.connections)
+        may_answer.set()
+
+
+async def test_client_that_ends_without_close_notify_is_gone(encrypted):
     told = asyncio.Event()
 
     async def app(scope, receive, send):
@@ -265,7 +296,7 @@ async def test_client_that_ends_without_close_notify_is_gone(body, encrypted):
 
     async with encrypted(app) as server:
         client = await server.connect()
-        await client.send(b'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n' + body)
+        await client.send(b'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf')
         client.sock.shutdown(socket.SHUT_WR)
         async with asyncio_timeout(10):
             await told.wait()

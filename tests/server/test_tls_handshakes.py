@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 
 from granian.server import serving
+from granian.protocol.http2.frames import PREFACE
 from granian.server.tls.handshake import Handshake
 from granian.server.tls.threads import WorkThreads
 from granian.tls_terms import ClientTrust, Identity
@@ -201,6 +202,15 @@ async def test_application_protocol(offered, agreed, encrypted):
         client = await server.connect(shake=False)
         await client.handshake(context)
         assert client.peer.tls.selected_alpn_protocol() == agreed
+
+
+@pytest.mark.parametrize(('http', 'first'), [('2', b'\x00\x00\x24\x04\x00'), ('auto', b'HTTP/')])
+async def test_client_that_offers_no_protocol_is_spoken_to_in_the_one_it_may_expect(http, first, encrypted):
+    alpn = ('h2',) if http == '2' else ('h2', 'http/1.1')
+    async with encrypted(http=http, tls={'alpn': alpn}) as server:
+        client = await server.connect()
+        await client.send(PREFACE if http == '2' else b'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+        assert (await client.more(len(first)))[: len(first)] == first
 
 
 @pytest.mark.parametrize('version', [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
