@@ -21,6 +21,7 @@ def read(fields, *, ended=True, **limits):
 
 
 REFUSED = {
+    'extended CONNECT of another protocol (RFC 9220 3)': (501, swap(b':protocol', b'connect-udp', CONNECT), {}),
     'CONNECT (8.5)': (501, swap(b':method', b'CONNECT', without(b':path', b':scheme')), {}),
     'unknown expectation': (417, [*GET, (b'expect', b'miracle')], {}),
     'too many fields': (431, [*GET, (b'a', b'1'), (b'b', b'1')], {'fields_max': 1}),

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import pytest
 
-from granian.server import serving
 from granian.protocol.http2.frames import PREFACE
+from granian.server import serving
 from granian.server.tls.handshake import Handshake
 from granian.server.tls.threads import WorkThreads
 from granian.tls_terms import ClientTrust, Identity

@@ -103,6 +103,9 @@ def _check_pseudo(pseudo: dict[bytes, bytes], count: int) -> None:
         method_name(b'CONNECT')
     if b':scheme' not in pseudo or b':path' not in pseudo:
         raise Refusal(400, 'missing :scheme or :path')
+    if pseudo.get(b':protocol', b'websocket').lower() != b'websocket':
+        # RFC 9220 3. To an application it would look like any request, and its answer like an open tunnel.
+        raise Refusal(501, 'protocol of CONNECT not served')
 
 
 def _check_plain(fields: Fields, limits: Http2Limits) -> frozenset[bytes]:

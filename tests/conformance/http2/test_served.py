@@ -269,6 +269,7 @@ def test_phases(engine):
         ([*POST, (b'content-length', b'1048577')], {}, 413),
         ([*POST, (b'expect', b'miracle')], {}, 417),
         ([(b':method', b'CONNECT'), (b':authority', b'a.example:443')], {}, 501),
+        ([(name, b'connect-udp' if name == b':protocol' else value) for name, value in CONNECT], {}, 501),
     ],
 )
 @pytest.mark.parametrize('end', [True, False])

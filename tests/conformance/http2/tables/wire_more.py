@@ -36,6 +36,8 @@ from tests.helpers.http2 import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.conformance.http2.wire import Fields, Wire
 
 WHOLE = END_HEADERS | END_STREAM
@@ -164,11 +166,20 @@ _answered('RFC 9110 10.1.1 an expectation without a body', (b'expect', b'100-con
 _answered('RFC 9110 10.1.1 an unknown expectation', (b'expect', b'miracle'))
 
 
-@case('8.5 CONNECT is refused, and no more')
-def _(wire: Wire) -> None:
-    wire.ask([(b':method', b'CONNECT'), (b':authority', b'localhost:1')])
-    wire.expect_whole()
-    wire.expect_pong()
+def _refused(name: str, make: Callable[[Wire], Fields]) -> None:
+    """The stream is answered and ended though the client goes on; others are served."""
+
+    @case(name)
+    def run(wire: Wire) -> None:
+        wire.ask(make(wire), end=False)
+        wire.expect_whole()
+        wire.expect_reset(1, NO_ERROR)
+        wire.ask(stream=3)
+        wire.expect_whole(3)
+
+
+_refused('8.5 CONNECT', lambda wire: [(b':method', b'CONNECT'), (b':authority', b'localhost:1')])
+_refused('RFC 9220 3 another protocol', lambda wire: [*wire.head(b'CONNECT'), (b':protocol', b'connect-udp')])
 
 
 @case('RFC 9110 10.1.1 an expectation is met or answered')
