@@ -88,8 +88,8 @@ async def test_a_client_is_held_back_by_an_application_that_does_not_read(serve,
         await client.get('/', field, method='POST')
         data = content if kind == 'length' else b'%x\r\n%b\r\n0\r\n\r\n' % (size, content)
         sending = asyncio.ensure_future(client.send(data))
-        done, _ = await asyncio.wait({sending}, timeout=0.1)
-        assert not done
+        await server.until(lambda: any(each._paused for each in server.connections))
+        assert not sending.done()
         (connection,) = server.shared.connections
         exchange = connection._exchange
         assert sum(map(len, exchange._chunks)) < MIB
