@@ -208,8 +208,11 @@ async def test_receive_that_is_cancelled_again_and_again_leaves_nothing_behind(s
 
 
 async def test_two_receives_at_once_share_the_messages(serve):
+    both = []
+
     async def app(scope, receive, send):
-        first, second = await asyncio.gather(receive(), receive())
+        both.extend([asyncio.ensure_future(receive()), asyncio.ensure_future(receive())])
+        first, second = await asyncio.gather(*both)
         assert {first['type'], second['type']} == {'http.request'}
         await answer(send, first['body'] + second['body'])
 
@@ -217,7 +220,7 @@ async def test_two_receives_at_once_share_the_messages(serve):
         client = await server.connect()
         await client.get('/', 'Content-Length: 4', method='POST')
         await client.send(b'ab')
-        await server.heard()
+        await server.until(lambda: any(each.done() for each in both))
         await client.send(b'cd')
         assert (await client.reply()).body == b'abcd'
 

@@ -263,6 +263,9 @@ class Served:
         """A client; over TLS with the handshake done, where the test does not want to do it itself."""
         sock = socket.socket(self._socket.family)
         sock.setblocking(False)
+        if sock.family != socket.AF_UNIX:
+            # What is sent leaves now, whatever was sent before: a reset would drop what waits for an acknowledgement.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if receive_buffer_bytes is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         client = self.client(sock)

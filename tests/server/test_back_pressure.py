@@ -185,7 +185,9 @@ async def test_bodies_that_nobody_takes_are_bounded_over_all_connections(serve):
             await client.get()
         await server.until(lambda: server.shared.unsent.tight)
         assert (await server.get('/small')).status == 200
-        let_grace_pass(server.shared.unsent)
+        # Over TLS, bytes that the kernel has room for count as taken the first time.
+        for _ in range(2):
+            let_grace_pass(server.shared.unsent)
         assert not server.shared.unsent.tight
         await server.until(lambda: 0 < len(server.shared.connections) < 5)
         for client in hostile:
