@@ -82,7 +82,6 @@ class Handshake(asyncio.Protocol):
         # Until the first message is whole.
         self._hello: HelloReader | None = HelloReader()
         self._tls: ssl.SSLObject | None = None
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.deadline = self.check_at = NEVER
         # A thread is at it: nothing here may touch what it works on.
         self.working = False
@@ -128,6 +127,7 @@ class Handshake(asyncio.Protocol):
 
     def _begin(self) -> None:
         self._credentials = self._listener.credentials
+        self._incoming, self._outgoing = self._listener.buffers(self._credentials)
         self._tls = self._credentials.context().wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._step()
 
@@ -227,12 +227,14 @@ class Handshake(asyncio.Protocol):
         if tls.version() != 'TLSv1.3':
             self._send()
         # RFC 8446 4.6.1: what is left to send in TLS 1.3 is a ticket, which nobody waits for. It leaves with the first answer.
-        self._feed()
+        owed = self._outgoing.read()
+        data = b''.join([self._incoming.read(), *self._held])
+        self._held.clear()
         facts = TlsFacts(tls, self._credentials)
         pump = TlsPump(self._transport, tls, (self._incoming, self._outgoing), facts, self._listener.service.loop)
         connection = self._listener.service.connection(tls.selected_alpn_protocol())
         self._settle()
-        pump.start(connection)
+        pump.start(connection, data, owed)
         # Not before the connection is there: somebody may wait for the last one.
         self._listener.service.connections.discard(self)
 
@@ -244,6 +246,8 @@ class Handshake(asyncio.Protocol):
         self._listener.gate.leave(self, service.wheel.now)
 
     def _failed(self, exc: ssl.SSLError) -> None:
+        # Others use it next.
+        self._incoming.read()
         if exc.reason == 'HTTP_REQUEST':
             self._outgoing.read()
             self._transport.write(SPEAKS_TLS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -41,6 +42,7 @@ class TlsListener:
         # For handshakes, and for files.
         self.threads = WorkThreads(service.loop)
         self._pool: ThreadPoolExecutor | None = None
+        self._buffers = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._timer: asyncio.TimerHandle | None = None
         self._reloading: asyncio.Task[bool] | None = None
         self._warn_at_s = 0.0
@@ -50,6 +52,13 @@ class TlsListener:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix='granian-tls-files')
         return self._pool
+
+    def buffers(self, credentials: Credentials) -> tuple[ssl.MemoryBIO, ssl.MemoryBIO]:
+        """What comes and what goes of a new connection, between its socket and OpenSSL.
+
+        All use the same in turn, and leave them empty: each keeps as much memory as it ever held. A thread needs its own.
+        """
+        return (ssl.MemoryBIO(), ssl.MemoryBIO()) if credentials.offloads else self._buffers
 
     def protocol(self) -> Handshake:
         """For one accepted socket."""

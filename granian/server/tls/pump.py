@@ -32,24 +32,29 @@ BARREN_BYTES_PER_BYTE = 23
 
 
 class TlsPump(asyncio.Protocol, asyncio.Transport):
-    """Whole once the handshake is done: `start`. What the peer sends ends by close_notify, or else is cut (RFC 8446 6.1)."""
+    """Whole once the handshake is done: `start`. What the peer sends ends by close_notify, or else is cut (RFC 8446 6.1).
+
+    Other connections use the same buffers: whoever fills one empties it before anybody else is called.
+    """
 
     __slots__ = (
         '_backlog', '_backlog_bytes', '_barren', '_blocked', '_closing', '_connection', '_end_said', '_ended', '_half_closed', '_has_part', '_held_back',
-        '_incoming', '_loop', '_outgoing', '_paused', '_read', '_receive', '_said_blocked', '_tls', '_transport', '_write', 'facts',
+        '_incoming', '_loop', '_outgoing', '_owed', '_paused', '_read', '_receive', '_said_blocked', '_tls', '_transport', '_write', 'facts',
     )  # fmt: skip
 
     def __init__(
         self,
         transport: asyncio.Transport,
         tls: ssl.SSLObject,
-        bios: tuple[ssl.MemoryBIO, ssl.MemoryBIO],
+        buffers: tuple[ssl.MemoryBIO, ssl.MemoryBIO],
         facts: TlsFacts,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._transport = transport
         self._tls = tls
-        self._incoming, self._outgoing = bios
+        self._incoming, self._outgoing = buffers
+        # What TLS has to say by itself, and nobody waits for: it leaves with what is sent next.
+        self._owed = b''
         self._loop = loop
         self.facts = facts
         self._read, self._write = tls.read, tls.write
@@ -69,14 +74,15 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
         # We have sent close_notify.
         self._end_said = False
 
-    def start(self, connection: asyncio.Protocol) -> None:
-        """Stand between the two from now on."""
+    def start(self, connection: asyncio.Protocol, data: bytes, owed: bytes) -> None:
+        """Stand between the two from now on. `data` has come already, `owed` was not sent yet."""
         self._connection = connection
         self._receive = connection.data_received
+        self._owed = owed
         self._transport.set_protocol(self)
         connection.connection_made(self)
-        if self._incoming.pending:
-            self.data_received(b'')
+        if data:
+            self.data_received(data)
 
     # ── the socket's transport's calls ───────────────────────────────────────────────────────────────────────────
 
@@ -100,7 +106,7 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
         self._has_part = False
         if not data:
             self._end()
-        elif incoming.pending:
+        elif incoming.pending or self._outgoing.pending:
             self._read_on(data, size)
         elif size > BARREN_BYTES_PER_READ and not self._weigh(size, len(data)):
             return
@@ -131,16 +137,31 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
             self._fail(exc)
             return
         data = b''.join(pieces)
+        self._owed = self._output()
+        ended = not pieces[-1]
+        if ended:
+            self._forget_input()
         if not self._weigh(size, len(data)):
             return
         self._receive(data)
         self._send_own()
-        if not pieces[-1]:
+        if ended:
             self._end()
+
+    def _output(self) -> bytes:
+        """All that is to be sent, in the order in which it was encrypted."""
+        owed, self._owed = self._owed, b''
+        return owed + self._outgoing.read()
+
+    def _forget_input(self) -> None:
+        """What stands behind the end, or behind what is no TLS."""
+        self._incoming.read()
 
     def _end(self) -> None:
         """close_notify: the peer sends no more; it may still read."""
         self._ended = True
+        self._forget_input()
+        self._owed = self._output()
         if not (self._closing or self._connection.eof_received()):
             self.close()
 
@@ -149,9 +170,10 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
 
         A peer that asks and never reads is not read either.
         """
-        if not self._outgoing.pending:
+        own = self._output()
+        if not own or self._transport.is_closing():
             return
-        self._transport.write(self._outgoing.read())
+        self._transport.write(own)
         if self._blocked and not (self._paused or self._held_back):
             self._held_back = True
             self._transport.pause_reading()
@@ -162,7 +184,8 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
             self._end()
             return
         logger.debug('TLS connection with %s failed: %s', self._transport.get_extra_info('peername'), in_words(exc))
-        alert = self._outgoing.read()
+        self._forget_input()
+        alert = self._output()
         if alert and not self._blocked:
             self._end_said = self._closing = True
             self._transport.write(alert)
@@ -215,7 +238,7 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
             self._put(data)
             return
         self._write(data)
-        self._transport.write(self._outgoing.read())
+        self._transport.write(self._output() if self._owed else self._outgoing.read())
 
     def writelines(self, pieces: Iterable[bytes | bytearray | memoryview]) -> None:
         pieces = list(pieces)
@@ -232,7 +255,7 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
             for piece in pieces:
                 if piece:
                     self._write(piece)
-            self._transport.write(self._outgoing.read())
+            self._transport.write(self._output())
 
     def _put(self, data: bytes | bytearray | memoryview) -> None:
         self._backlog.append(memoryview(data))
@@ -245,7 +268,7 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
         while self._backlog and not self._blocked and slices:
             slices -= 1
             self._write(self._next_slice())
-            self._transport.write(self._outgoing.read())
+            self._transport.write(self._output())
         if self._backlog:
             self._say_blocked()
             if not self._blocked:
@@ -308,8 +331,9 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
             pass
         except ssl.SSLError as exc:
             logger.debug('TLS connection could not be ended: %s', in_words(exc))
-        if self._outgoing.pending:
-            self._transport.write(self._outgoing.read())
+        own = self._output()
+        if own:
+            self._transport.write(own)
 
     def abort(self) -> None:
         self._closing = True
