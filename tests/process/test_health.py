@@ -87,6 +87,17 @@ def test_memory_must_be_over_the_limit_so_many_times_in_a_row():
     assert stage.replaced() == [0]
 
 
+def test_memory_that_stays_over_it_does_not_hasten_what_failed():
+    stage = Watched(rss_bytes_max=100 * MIB, rss_sample_interval_s=1.0, workers=1)
+    stage.resident[0] = 120 * MIB
+    for _ in range(240):
+        stage.pass_time(1)
+        if len(stage.pool.everyone()) > 1:
+            stage.end(stage.newest(), 1)
+    # After 1, 2, 4, 8, 16, 32 and then 60 seconds.
+    assert len(stage.replaced()) <= 10
+
+
 def test_a_worker_that_is_gone_holds_nothing():
     stage = Watched(rss_bytes_max=100 * MIB)
     stage.pass_time(30)

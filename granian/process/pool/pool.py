@@ -67,6 +67,8 @@ class Pool:
         self._waiting: list[Callable[[], None]] = []
         # Members that are to be replaced, and why; one at a time, in this order.
         self._wishes: dict[Child, str] = {}
+        # Those for whom that failed, until it is tried again.
+        self._put_off: set[Child] = set()
         # Replacements in a row that failed.
         self._failures = 0
         self._closed = False
@@ -158,7 +160,7 @@ class Pool:
 
     def wish(self, child: Child, reason: str, *, urgent: bool = False) -> None:
         """Have a member replaced when its turn comes."""
-        if not self.holds(child) or child in self._wishes:
+        if not self.holds(child) or child in self._wishes or (child in self._put_off and not urgent):
             return
         self._wishes = {child: reason, **self._wishes} if urgent else {**self._wishes, child: reason}
         self._go_on()
@@ -180,7 +182,14 @@ class Pool:
             if failure.details:
                 logger.error('%s', failure.details)
             logger.log(level_of(failure), '%s goes on, it was not replaced: %s', child.name, failure.message)
-            self._timers.after(delay_s, lambda: self.wish(child, reason))
+            # Somebody may have wished for it once more meanwhile.
+            self._wishes.pop(child, None)
+            self._put_off.add(child)
+            self._timers.after(delay_s, again)
+
+        def again() -> None:
+            self._put_off.discard(child)
+            self.wish(child, reason)
 
         self.begin(self.generation, [child.slot], done, self.generation.plan.supervisor.respawn_interval_s)
 
