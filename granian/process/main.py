@@ -125,7 +125,7 @@ class _Work:
         self._report = ChannelReport
 
     def preload(self, settings: WorkerSettings) -> None:
-        """Import the applications here, once for all workers. Raises FatalError."""
+        """Import the applications here, once for all workers. Raises FatalError, and StopRequested."""
         from granian.adapters.loading import load
         from granian.process.report import failure_of
 
@@ -133,9 +133,13 @@ class _Work:
         for name, value in settings.environment.items():
             os.environ.setdefault(name, value)
         try:
-            for app in settings.serving.apps:
-                if self._situation.extras.load is None:
-                    load(app.target, factory=False, working_dir=settings.working_dir)
+            # It may take long, and there is nobody yet who would have to finish.
+            with raised():
+                for app in settings.serving.apps:
+                    if self._situation.extras.load is None:
+                        load(app.target, factory=False, working_dir=settings.working_dir)
+        except StopRequested:
+            raise
         # The application's, KeyboardInterrupt among them.
         except BaseException as exc:
             failure = failure_of(exc)

@@ -151,6 +151,7 @@ class Supervisor:
             self._asked_s = now_s
         elif now_s - self._asked_s > SAME_REQUEST_S:
             self.pool.kill()
+            self._upgrade.kill()
 
     # ── processes ────────────────────────────────────────────────────────────────────────────────────────────────
 

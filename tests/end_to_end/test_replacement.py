@@ -9,10 +9,12 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
 
+from granian.process.supervisor import SAME_REQUEST_S
 from tests.end_to_end.test_reload import Project, get, wait_gone, wait_until
 from tests.helpers.server import Server, server_environment
 from tests.helpers.sources import write_source
@@ -289,3 +291,55 @@ def test_a_preloaded_application_that_cannot_be_imported_is_told_once(project):
             server.kill_all()
     assert server.log.count('Traceback') == 1
     assert server.lines[-1] == "While importing 'main', a ZeroDivisionError was raised: division by zero"
+
+
+SLOW_IMPORT = """
+import os, signal
+if os.path.exists('deaf'):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.path.exists('slow'):
+    os.write(1, b'importing\\n')
+    open('fifo').read()
+"""
+
+
+@pytest.fixture
+def preloading(project):
+    """An import takes for ever once there is a file `slow`; with a file `deaf` it obeys nobody."""
+    (project.folder / 'main.py').write_text(SLOW_IMPORT + (project.folder / 'main.py').read_text())
+    project.write(server='preload = true\npid_file = "granian.pid"')
+    return project
+
+
+def launched(project):
+    return Server(
+        [sys.executable, '-m', 'granian', 'serve', '-c', 'granian.toml'], cwd=project.folder, env=server_environment()
+    )
+
+
+def test_a_stop_while_applications_are_preloaded_is_obeyed(preloading):
+    (preloading.folder / 'slow').touch()
+    server = launched(preloading)
+    with contextlib.ExitStack() as stack:
+        stack.callback(server.kill_all)
+        server.wait_for('^importing$')
+        server.stop()
+        stack.pop_all()
+    assert not (preloading.folder / 'granian.pid').exists()
+
+
+def test_a_second_stop_ends_an_upgrade_that_does_not_listen(preloading):
+    server = launched(preloading)
+    with contextlib.ExitStack() as stack:
+        stack.callback(server.kill_all)
+        server.wait_ready()
+        for name in ('slow', 'deaf'):
+            (preloading.folder / name).touch()
+        server.send_signal(signal.SIGUSR2)
+        server.wait_for('^importing$')
+        server.send_signal(signal.SIGTERM)
+        server.wait_for('Shutting down granian')
+        # As one request to stop counts whatever comes soon after it.
+        time.sleep(SAME_REQUEST_S + 0.1)
+        server.stop()
+        stack.pop_all()

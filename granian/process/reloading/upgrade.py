@@ -120,17 +120,19 @@ class Upgrade:
         return self._owner.situation.generation.plan.supervisor
 
     def cancel(self) -> None:
-        """We are to end: so is whoever would take our place."""
+        """We are to end: so is whoever would take our place, and not whenever it likes."""
         if self._pid is not None:
             os.kill(self._pid, signal.SIGTERM)
+            self._stop_waiting()
+            self._patience = self._owner.timers.after(self._settings.kill_after_s, self.kill)
 
     def _give_up(self) -> None:
         """It has taken too long."""
         self._is_late = True
         self.cancel()
-        self._patience = self._owner.timers.after(self._settings.kill_after_s, self._kill)
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """End it at once, if there is one."""
         if self._pid is not None:
             # Its workers see that it is gone, and end.
             os.kill(self._pid, signal.SIGKILL)
