@@ -20,10 +20,11 @@ def entrypoint() -> None:
         # Without the imports of everything else: scripts ask this often.
         print(f'granian {__version__}')
         sys.exit(0)
-    from granian.process.program import take_signals
+    from granian.process.program import fill_standard_descriptors, take_signals
 
     serves = sys.argv[1:2] not in OTHER_COMMANDS
     take_signals(serves=serves)
+    fill_standard_descriptors()
     try:
         if serves and hasattr(os, 'fork'):
             from granian.cli.serving import serve

@@ -38,6 +38,22 @@ def take_signals(*, serves: bool) -> None:
     """For this process as a program: no traceback and no message for a stop signal, however early."""
     for number in STOP:
         signal.signal(number, stop_at_once if serves else leave)
+    if hasattr(signal, 'SIGCHLD'):
+        # Inherited as ignored, it would have the system bury our children before we know how they ended.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
+def fill_standard_descriptors() -> None:
+    """What was closed before the program started leads nowhere: else a socket would take its number, and be written to as a log.
+
+    uvloop ends the process where it is to close such a one.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free is this.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 def after(handler: Any) -> Any:

@@ -102,7 +102,10 @@ def _stop_ends(pid: int) -> Iterator[None]:
     """A stop signal meanwhile ends that process and this one."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        os.kill(pid, signal.SIGKILL)
+        # Waited for: not every first process of a container buries those whose parents have ended. It may have been already.
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
         os._exit(0)
 
     before = {number: signal.signal(number, stop) for number in STOP}

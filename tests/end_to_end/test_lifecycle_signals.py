@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import time
@@ -135,3 +136,35 @@ def test_the_longest_graceful_timeout_is_a_number_like_others(project, loop, kil
     with running_server(*arguments, cwd=project, status=status) as server:
         server.send_signal(signal.SIGKILL if killed else signal.SIGTERM)
         assert server.wait_ended() == status
+
+
+# ── what a program inherits ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextlib.contextmanager
+def started_by(project, *command, loop='auto'):
+    """A server that another program became."""
+    arguments = ('-m', 'granian', '--interface', 'asginl', '--port', '0', '--loop', loop, 'main:app')
+    server = Server([*command, sys.executable, *arguments], cwd=project, env=server_environment())
+    try:
+        server.wait_ready()
+        yield server
+    finally:
+        if not server.process.stdout.closed:
+            server.kill_all()
+
+
+def test_ends_of_children_that_whoever_started_it_ignores_do_not_matter(project):
+    code = 'import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])'
+    with started_by(project, sys.executable, '-c', code) as server:
+        server.stop()
+
+
+@pytest.mark.parametrize('loop', ['asyncio', 'uvloop'])
+def test_a_standard_input_that_is_closed_does_not_matter(project, loop):
+    """A socket must not get its number: uvloop would end the process where it closes that."""
+    with started_by(project, 'sh', '-c', 'exec "$@" <&-', 'sh', loop=loop) as server:
+        (worker,) = server.worker_pids()
+        assert os.readlink(f'/proc/{worker}/fd/0') == os.devnull
+        server.stop()
+    assert 'Assertion' not in server.log
