@@ -11,6 +11,7 @@ from h2.events import (
     PingAckReceived,
     RemoteSettingsChanged,
     RequestReceived,
+    SettingsAcknowledged,
     StreamReset,
     TrailersReceived,
     WindowUpdated,
@@ -120,8 +121,18 @@ class H2Receiver(H2Core):
         elif isinstance(event, RemoteSettingsChanged):
             h2_setup.bound_table(self._h2)
             self._sending.widened(0)
+        elif isinstance(event, SettingsAcknowledged):
+            self._grant_again()
         elif isinstance(event, PingAckReceived):
             self.pings_owed = max(0, self.pings_owed - 1)
+
+    def _grant_again(self) -> None:
+        """The client knows of a smaller window: what was taken before may be enough to tell of now."""
+        for number in self._streams:
+            stream = self._h2.streams.get(number)
+            if stream is not None and not stream.closed:
+                self._h2._prepare_for_sending(stream.acknowledge_received_data(0))
+        self._collect()
 
     def receive_eof(self) -> None:
         self._lose_all('client closed its side')

@@ -7,12 +7,14 @@ import pytest
 from granian.protocol.limits import HTTP2_WAITING_BODIES_MAX
 from granian.protocol.responses import response_head
 from tests.helpers.http2 import (
+    ACK,
     DATA,
     FLOW_CONTROL_ERROR,
     HTTP2_ENGINES,
     PADDED,
     POST,
     RST_STREAM,
+    SETTINGS,
     START,
     WINDOW_UPDATE,
     Talk,
@@ -267,6 +269,18 @@ def test_a_small_window_does_not_hold_before_the_client_knows_of_it(engine):
     assert talk.responses[1].body == b'a' * 32768
 
 
+def test_what_was_sent_before_a_small_window_was_known_is_granted_again(engine):
+    # RFC 9113 6.9.2: to the client its window is negative then.
+    talk = Talk(engine, limits(stream_window_bytes=1000), start=False)
+    talk.feed(START, talk.headers(1, POST, end=False), data(1, b'a' * 3000))
+    talk.feed(frame(SETTINGS, ACK, 0))
+    assert 500 <= 1000 - 3000 + granted(talk, 1) <= 1000
+    for _ in range(20):
+        talk.feed(data(1, b'b' * 500))
+    talk.feed(data(1, b'', end=True))
+    assert talk.responses[1].body == b'a' * 3000 + b'b' * 10000
+
+
 def test_padding_is_granted_again_at_once(engine):
     talk = Talk(engine, reply=no_reply, takes=False)
     talk.feed(talk.headers(1, POST, end=False))
@@ -395,6 +409,7 @@ def test_an_adaptive_window_stays_where_bodies_are_not_taken_in_time(engine):
             talk.settle()
     assert not talk.engine.closing
     assert granted(talk, 1) <= sent
+    assert granted(talk, 0) <= sent
 
 
 @pytest.mark.parametrize('way', ['sent', 'aborted', 'reset by the client'])
