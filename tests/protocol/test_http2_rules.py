@@ -67,8 +67,8 @@ def test_a_usual_head():
         ([*GET, (b'x', b'a\tb \xff')], [HOST, (b'x', b'a\tb \xff')]),
         ([*GET, (b'cookie', b'a=1')], [HOST, (b'cookie', b'a=1')]),
         (
-            [*GET, (b'cookie', b'a=1'), (b'x', b'1'), (b'cookie', b'b=2'), (b'cookie', b'c=3')],
-            [HOST, (b'cookie', b'a=1; b=2; c=3'), (b'x', b'1')],
+            [*GET, (b'w', b'1'), (b'cookie', b'a=1'), (b'x', b'1'), (b'cookie', b'b=2'), (b'cookie', b'c=3')],
+            [HOST, (b'w', b'1'), (b'cookie', b'a=1; b=2; c=3'), (b'x', b'1')],
         ),
     ],
     ids=['host', 'host in another case', 'host alone', 'any order', 'te', 'tab within', 'cookie', 'crumbs (8.2.3)'],

@@ -91,6 +91,25 @@ def test_a_flood_is_cut(engine_name, engine, make):
     assert all(seen.gone for seen in talk.requests.values())
 
 
+RESETS = [
+    'rapid reset',
+    'rapid reset of requests with bodies',
+    'streams reset for a fault of theirs',
+    'malformed requests',
+]
+
+
+@pytest.mark.parametrize('name', RESETS)
+def test_streams_that_come_to_nothing_are_counted_however_slowly_they_come(engine_name, engine, name):
+    talk = Talk(engine, reply=no_reply)
+    for number in range(300):
+        if talk.engine.closing:
+            break
+        talk.feed(FLOODS[name](talk, number))
+    assert talk.engine.closing
+    assert talk.goaway == ENHANCE_YOUR_CALM or (engine_name == 'h2' and talk.goaway == PROTOCOL_ERROR)
+
+
 def test_an_hpack_bomb_is_refused_without_being_unpacked(engine):
     # One field of 4 KB in the table, named by each of 16 000 bytes.
     talk = Talk(engine)
