@@ -141,6 +141,8 @@ FAULTS = {
         other_key, ('certificate = "good.pem"', 'key = "good.key"', '[[listeners.tls.sni]]', 'hosts = ["a.example"]', *PAIR),
         "listeners[0].tls.sni[0].key: '{folder}/site.key' does not belong to the first certificate of '{folder}/site.pem' (CN=localhost)",
     ),
+    'second certificate for an address': (None, (*PAIR, '[[listeners.tls.sni]]', 'hosts = ["127.0.0.1"]', *PAIR), "listeners[0].tls.sni[0].hosts: '127.0.0.1' is an address, and clients name none (RFC 6066 3)"),
+    'second certificate for a longer address': (None, (*PAIR, '[[listeners.tls.sni]]', 'hosts = ["[::1]"]', *PAIR), "listeners[0].tls.sni[0].hosts: '[::1]' is an address, and clients name none (RFC 6066 3)"),
     'second certificate for no host': (None, (*PAIR, '[[listeners.tls.sni]]', 'hosts = []', *PAIR), 'listeners[0].tls.sni[0].hosts: must not be empty'),
     'second certificate without hosts': (None, (*PAIR, '[[listeners.tls.sni]]', *PAIR), 'listeners[0].tls.sni[0].hosts: is missing; write it like hosts = ["*.example.org"]'),
     'two certificates for one host': (

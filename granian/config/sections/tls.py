@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -181,14 +182,24 @@ def broken_tls_rules(key: str, tls: Tls) -> Iterator[tuple[str, str, tuple[str, 
         yield f'{key}.client_crl', 'revokes nothing without client_ca', (f'{key}.client_ca',)
     if tls.ciphers != CIPHERS and tls.min_version == '1.3':
         yield f'{key}.ciphers', 'is for TLS 1.2, which min_version = "1.3" leaves out', (f'{key}.min_version',)
-    yield from _same_host(key, tls)
+    yield from _host_faults(key, tls)
     yield from _file_faults(key, tls)
 
 
-def _same_host(key: str, tls: Tls) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip('[]'))
+    except ValueError:
+        return False
+    return True
+
+
+def _host_faults(key: str, tls: Tls) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     first: dict[str, int] = {}
     for index, sni in enumerate(tls.sni):
         for host in sni.hosts:
+            if _is_address(host):
+                yield f'{key}.sni[{index}].hosts', f"'{host}' is an address, and clients name none (RFC 6066 3)", ()
             earlier = first.setdefault(host, index)
             if earlier != index:
                 yield f'{key}.sni[{index}].hosts', f"'{host}' has a certificate already, of sni[{earlier}]", ()
