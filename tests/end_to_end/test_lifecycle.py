@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from granian.process.supervisor import SAME_REQUEST_S
-from tests.helpers.server import Server, launch, run_to_end, running_server, server_environment
+from tests.helpers.server import Server, launch, run_to_end, running_server, server_environment, wait_gone
 
 APP = """
 import asyncio, os
@@ -74,11 +74,6 @@ def asking(port: int, path: str):
     with contextlib.closing(connection):
         connection.request('GET', path)
         yield connection
-
-
-def wait_gone(pids: list[int]) -> None:
-    _, alive = psutil.wait_procs([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], timeout=20)
-    assert not alive
 
 
 def serving(project, *arguments: str, **options):

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from granian.process.control import ask
-from tests.helpers.server import launch, running_server, server_environment
+from tests.helpers.server import launch, running_server, server_environment, wait_gone
 from tests.helpers.sources import write_source
 
 APP = """
@@ -113,15 +113,6 @@ def wait_until(holds) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.02)
-
-
-def wait_gone(pids) -> None:
-    there = []
-    for pid in pids:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            there.append(psutil.Process(pid))
-    psutil.wait_procs(there, timeout=20)
-    assert not [pid for pid in pids if psutil.pid_exists(pid)]
 
 
 # ── what a reload brings ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from granian.process.supervisor import SAME_REQUEST_S
-from tests.end_to_end.test_reload import Project, get, wait_gone, wait_until
-from tests.helpers.server import Server, server_environment
+from tests.end_to_end.test_reload import Project, get, wait_until
+from tests.helpers.server import Server, server_environment, wait_gone
 from tests.helpers.sources import write_source
 
 MORE = """

@@ -33,6 +33,16 @@ STRAY = re.compile(
 )
 
 
+def wait_gone(pids: Sequence[int]) -> None:
+    """Until none of these processes is there any more."""
+    there = []
+    for pid in pids:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            there.append(psutil.Process(pid))
+    _, alive = psutil.wait_procs(there, timeout=STOP_TIMEOUT_S)
+    assert not alive
+
+
 class Server:
     """One server process. `lines` is all it has printed so far, standard output and error together."""
 

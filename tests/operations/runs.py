@@ -55,13 +55,9 @@ async def _reload(project: Project, kind: str, version: str) -> None:
         assert await get(project.http_port) == before
     else:
         assert status == 0, (kind, message)
-        await until(lambda: _answers(project, version))
+        assert await get(project.http_port) == version
         assert await project.extra_port_answers() == project.has_extra
     project.write_config()
-
-
-async def _answers(project: Project, version: str) -> bool:
-    return await get(project.http_port) == version
 
 
 async def upgrades(folder: Path, count: int, loop: str = 'auto', *, programs: bool = False) -> Tally:
@@ -84,12 +80,15 @@ async def _upgrade(project: Project, version: str) -> None:
     status, message = await project.do('upgrade')
     assert status == 0, message
     assert project.supervisor_pid != before
-    await until(lambda: _answers(project, version))
+    assert await get(project.http_port) == version
     await until(lambda: _gone(before))
 
 
 async def _gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 async def replacements(folder: Path, count: int, loop: str = 'auto', *, programs: bool = False) -> Tally:
