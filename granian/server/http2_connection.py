@@ -358,7 +358,10 @@ class Http2Connection(Wire):
             self._idle = False
         elif not self._idle:
             self._idle = True
-            self._arm(self.service.timeouts.keep_alive_s)
+            service = self.service
+            self.deadline = service.wheel.now + service.timeouts.keep_alive_s
+            if self.deadline < self.check_at:
+                service.wheel.watch(self)
 
     def expired(self) -> None:
         if self.blocked or self._transport.is_closing():

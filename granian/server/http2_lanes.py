@@ -9,7 +9,7 @@ from granian.protocol.responses import response_head
 from granian.server.deadlines import NEVER
 
 if TYPE_CHECKING:
-    from granian.exchange import Exchange, Passage
+    from granian.exchange import Exchange, Passage, Terms
     from granian.server.http2_connection import Http2Connection
     from granian.server.settings import Http2Settings
 
@@ -25,7 +25,7 @@ class Lane:
     """The carrier of one exchange. Its deadline: for the next piece of the request, and for the client to take some more."""
 
     __slots__ = (
-        '_awaits_reader', '_body_at_s', '_body_due_s', '_connection', '_sent', '_sent_at_s', '_write_s', 'check_at', 'deadline', 'info',
+        '_awaits_reader', '_body_at_s', '_body_due_s', '_connection', '_sent', '_sent_at_s', '_terms', 'check_at', 'deadline', 'info',
         'loop', 'stream',
     )  # fmt: skip
     # What is put out leaves by turns, and is told of by `flush`.
@@ -38,6 +38,8 @@ class Lane:
         self.info = connection.info
         self.deadline = self.check_at = NEVER
         self._awaits_reader = False
+        # Those of the exchange, once it is over.
+        self._terms: Terms | None
 
     # ── the exchange's calls ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -63,11 +65,7 @@ class Lane:
         self._connection.upgraded(exchange, self)
 
     def completed(self, exchange: Exchange) -> None:
-        terms = exchange.terms
-        if terms is not None and terms.write_s is not None:
-            self._write_s = terms.write_s
-        else:
-            self._write_s = self._connection.service.timeouts.write_s
+        self._terms = exchange.terms
         self._connection.completed(exchange, self)
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -160,9 +158,7 @@ class Lane:
         return terms.body_read_s
 
     def _patience_s(self, exchange: Exchange | None) -> float:
-        if exchange is None:
-            return self._write_s
-        terms = exchange.terms
+        terms = self._terms if exchange is None else exchange.terms
         return self._connection.service.timeouts.write_s if terms is None or terms.write_s is None else terms.write_s
 
 

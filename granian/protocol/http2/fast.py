@@ -17,6 +17,7 @@ from granian.protocol.http2.frames import (
     frame,
     goaway_frame,
 )
+from granian.protocol.http2.outlet import ALLOWANCE_BYTES
 from granian.protocol.http2.receiver import Http2Receiver
 from granian.protocol.http2.settings import read_settings
 from granian.protocol.http2.streams import ALL, NOTHING, REST, Stream
@@ -201,7 +202,8 @@ class Http2Fast(Http2Receiver):
     def produce(self, count: int) -> bool:
         outlet = self._outlet
         if not outlet.bodies:
-            outlet.allow(count)
+            # As `allow`, which would be a call more for each request.
+            outlet.allowance = ALLOWANCE_BYTES if count >= ALLOWANCE_BYTES else max(0, count)
             return False
         before = outlet.progress
         outlet.produce(count)
