@@ -15,6 +15,7 @@ from tests.helpers.http2 import (
     DATA,
     END_HEADERS,
     END_STREAM,
+    FRAME_SIZE_ERROR,
     GET,
     GOAWAY,
     HEADERS,
@@ -170,6 +171,19 @@ def test_the_start_of_a_connection(engine):
     assert pairs[6] >= 8192
     assert pairs.get(5, 16384) == 16384
     assert second == (8, 0, 0, struct.pack('>I', 200000 - 65535))
+
+
+def test_larger_frames_are_taken_up_to_what_was_said(engine):
+    # RFC 9113 4.2
+    talk = Talk(engine, limits(frame_bytes_max=20000, head_bytes_max=32768))
+    talk.feed(talk.headers(1, POST, end=False), data(1, b'a' * 20000, end=True))
+    assert talk.responses[1].body == b'a' * 20000
+    block = talk.block([*GET, (b'x', b'a' * 31000)])
+    assert 16384 < len(block) <= 20000
+    talk.feed(frame(HEADERS, END_HEADERS | END_STREAM, 3, block))
+    assert talk.responses[3].status == 200
+    talk.feed(talk.headers(5, POST, end=False), data(5, b'a' * 20001))
+    assert talk.goaway == FRAME_SIZE_ERROR
 
 
 def test_settings_are_acknowledged(engine):
