@@ -52,14 +52,27 @@ class Loaded:
     oddities: tuple[str, ...]
 
 
-def context_of(identity: Identity, terms: ContextTerms) -> Loaded:
-    """Raises CertificateFault."""
+def context_of(identity: Identity, terms: ContextTerms, hosts: Sequence[str] = ()) -> Loaded:
+    """`hosts`: those whose clients will be shown it. Raises CertificateFault."""
     context = _agreeing_to(terms)
     pem, chain = load_identity(context, identity)
     ends = [End(identity.certificate, each.not_before_s, each.not_after_s) for each in chain]
     if terms.clients is not None:
         ends += load_trust(context, terms.clients)
-    return Loaded(context, pem, chain[0].has_rsa_key, tuple(ends), tuple(_gaps(identity.certificate, chain)))
+    return Loaded(
+        context,
+        pem,
+        chain[0].has_rsa_key,
+        tuple(ends),
+        (*_gaps(identity.certificate, chain), *_strangers(identity.certificate, chain[0], hosts)),
+    )
+
+
+def _strangers(path: str, certificate: x509.Certificate, hosts: Sequence[str]) -> Iterator[str]:
+    """RFC 6125 6.4.3: hosts for which it does not speak, so that their clients will refuse it."""
+    for host in hosts:
+        if host not in certificate.hosts and f'*.{host.partition(".")[2]}' not in certificate.hosts:
+            yield f"'{path}' is not for '{host}', but for {', '.join(certificate.hosts) or 'no host'}"
 
 
 def _gaps(path: str, chain: list[x509.Certificate]) -> Iterator[str]:

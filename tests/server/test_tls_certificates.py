@@ -276,3 +276,20 @@ def test_certificates_that_do_not_follow_one_another_are_warned_of(order, warned
     found = Credentials(settings).warnings(now().timestamp())
 
     assert sorted(found) == sorted(f"'{tmp_path}/site.pem' has {line}" for line in warned)
+
+
+@pytest.mark.parametrize(
+    ('host', 'covered'),
+    [
+        ('shop.example', True), ('*.shop.example', True), ('a.shop.example', True), ('a.b.shop.example', False), ('*.b.shop.example', False),
+        ('example', False), ('other.example', False),
+    ],
+)  # fmt: skip
+def test_certificate_that_is_not_for_its_hosts_is_warned_of(host, covered, tmp_path):
+    certificate, key = Authority('root').issue('shop', 'shop.example', '*.shop.example').write(tmp_path, 'shop')
+    settings = tls_settings(tmp_path, named=(((host,), Identity(str(certificate), str(key))),))
+
+    found = Credentials(settings).warnings(now().timestamp())
+
+    expected = f"'{certificate}' is not for '{host}', but for shop.example, *.shop.example"
+    assert found == ([] if covered else [expected])

@@ -93,7 +93,11 @@ async def test_clear_text_has_no_such_extension(serve):
 @pytest.mark.parametrize('make_key', [ec_key, rsa_key])
 def test_certificate_is_read_as_another_reader_does(make_key):
     issued = Authority('root').issue(
-        'shop.example', key=make_key(), subject=name('shop', country_name='DE', locality_name='Köln')
+        'shop',
+        'Shop.example',
+        '*.shop.example',
+        key=make_key(),
+        subject=name('shop', country_name='DE', locality_name='Köln'),
     )
 
     ((_, found),) = x509.certificates(issued.pem.encode())
@@ -104,6 +108,7 @@ def test_certificate_is_read_as_another_reader_does(make_key):
     assert found.not_before_s == certificate.not_valid_before_utc.timestamp()
     assert found.not_after_s == certificate.not_valid_after_utc.timestamp()
     assert found.has_rsa_key is (make_key is rsa_key)
+    assert found.hosts == ('shop.example', '*.shop.example')
 
 
 def test_time_beyond_2049_is_read():

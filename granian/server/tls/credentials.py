@@ -29,7 +29,7 @@ class Credentials:
         first = certificates.context_of(settings.identity, settings.terms)
         loaded = [first]
         for hosts, identity in settings.named:
-            loaded.append(certificates.context_of(identity, settings.terms))
+            loaded.append(certificates.context_of(identity, settings.terms, hosts))
             self._by_host |= dict.fromkeys(hosts, loaded[-1].context)
         self._default = first.context
         if self._by_host:
