@@ -57,15 +57,21 @@ def context_of(identity: Identity, terms: ContextTerms, hosts: Sequence[str] = (
     context = _agreeing_to(terms)
     pem, chain = load_identity(context, identity)
     ends = [End(identity.certificate, each.not_before_s, each.not_after_s) for each in chain]
+    oddities = [*_gaps(identity.certificate, chain), *_strangers(identity.certificate, chain[0], hosts)]
     if terms.clients is not None:
         ends += load_trust(context, terms.clients)
-    return Loaded(
-        context,
-        pem,
-        chain[0].has_rsa_key,
-        tuple(ends),
-        (*_gaps(identity.certificate, chain), *_strangers(identity.certificate, chain[0], hosts)),
-    )
+        oddities += _unlisted(terms.clients)
+    return Loaded(context, pem, chain[0].has_rsa_key, tuple(ends), tuple(oddities))
+
+
+def _unlisted(clients: ClientTrust) -> Iterator[str]:
+    """Authorities whose clients OpenSSL refuses, for it does not know whom they have revoked."""
+    if not clients.revocations:
+        return
+    known = {each.issuer for path in clients.revocations for each in x509.revocation_lists(_read('client_crl', path))}
+    for _, authority in _certificates('client_ca', clients.authorities):
+        if authority.subject not in known:
+            yield f"'{clients.authorities}' has {authority.subject}, whose clients are refused: no client_crl is of it"
 
 
 def _strangers(path: str, certificate: x509.Certificate, hosts: Sequence[str]) -> Iterator[str]:

@@ -293,3 +293,16 @@ def test_certificate_that_is_not_for_its_hosts_is_warned_of(host, covered, tmp_p
 
     expected = f"'{certificate}' is not for '{host}', but for shop.example, *.shop.example"
     assert found == ([] if covered else [expected])
+
+
+@pytest.mark.parametrize('listed', [('root', 'other'), ('root',), ()])
+def test_authority_without_a_revocation_list_is_warned_of(listed, tmp_path):
+    authorities = {name: Authority(name) for name in ('root', 'other')}
+    (tmp_path / 'ca.pem').write_text(''.join([each.pem for each in authorities.values()]))
+    (tmp_path / 'ca.crl').write_text(''.join([authorities[name].revocations() for name in listed]))
+    clients = ClientTrust(str(tmp_path / 'ca.pem'), (str(tmp_path / 'ca.crl'),) if listed else (), required=True)
+
+    found = Credentials(tls_settings(tmp_path, clients=clients)).warnings(now().timestamp())
+
+    expected = f"'{tmp_path}/ca.pem' has CN=other, whose clients are refused: no client_crl is of it"
+    assert found == ([expected] if listed == ('root',) else [])
