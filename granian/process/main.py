@@ -10,6 +10,7 @@ from granian.observe.logs import logger
 from granian.process import extras, titles
 from granian.process.plan import planning
 from granian.process.plan.planning import HAS_FORK
+from granian.process.pool.forking import wait_for_threads
 from granian.process.privileges import Umask
 from granian.process.program import StopRequested
 from granian.process.reading import Reading
@@ -155,7 +156,9 @@ class _Work:
         if settings.logs != self._situation.logs:
             planning.configure_logs(settings.logs)
         given = self._situation.extras
-        return self._worker(settings, child.part.sockets, self._report(channel), channel, given).run(number)
+        status = self._worker(settings, child.part.sockets, self._report(channel), channel, given).run(number)
+        wait_for_threads()
+        return status
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from urllib.request import urlopen
 
 import pytest
@@ -27,6 +28,17 @@ def test_what_is_handed_over_arrives_whole():
 
     assert found.plan != os.getpid()
     assert (found.oddities, found.label) == (lines, 'label')
+
+
+def test_threads_that_reading_began_are_not_waited_for():
+    """A log handler's, say, which sends records from one of its own."""
+
+    def life(hand_over):
+        threading.Thread(target=threading.Event().wait).start()
+        hand_over(Reading(None, [], 'label', ()))
+        return 0
+
+    assert read_apart(life).label == 'label'
 
 
 @pytest.mark.parametrize('status', [0, 2])

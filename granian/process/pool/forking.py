@@ -53,12 +53,15 @@ def _live(signals: Signals, life: Callable[[], int]) -> None:
 
 
 def _finish() -> None:
-    """What the interpreter does at the end of a process, and os._exit does not."""
-    # Waits for threads that are not daemons, as multiprocessing does for its children.
-    threading._shutdown()  # type: ignore[attr-defined]
+    """What the interpreter does at the end of a process, and os._exit does not; threads are not waited for."""
     atexit._run_exitfuncs()
     logging.shutdown()
     flush()
+
+
+def wait_for_threads() -> None:
+    """Those that are not daemons, as multiprocessing does for its children. An application's may have something to finish."""
+    threading._shutdown()  # type: ignore[attr-defined]
 
 
 def flush() -> None:
