@@ -45,6 +45,7 @@ _UVICORN = (
 _GUNICORN = (
     '-m gunicorn --bind 127.0.0.1:{port} --workers 1 --worker-class asgi --log-level warning --no-control-socket'
 )
+_HANDSHAKES = ('tls-handshake-full-ec', 'tls-handshake-full-rsa', 'tls-handshake-resumed-ec')
 _FLOOR_ROWS = ('asgi-get-10b-bare', 'asgi-get-10b-browser', 'asgi-get-10b-unique', 'asgi-idle-1-worker')
 
 PEERS: dict[str, Peer] = {
@@ -64,6 +65,7 @@ PEERS: dict[str, Peer] = {
         Peer('uvicorn', ('uvicorn[standard]',), f'{_UVICORN} {{target}}', 'uvicorn'),
         Peer('gunicorn', ('gunicorn>=25', 'uvloop'), f'{_GUNICORN} {{target}}', 'gunicorn'),
         Peer('floor', ('uvloop',), 'floor.py {port}', 'uvloop', only_rows=_FLOOR_ROWS),
+        Peer('floor-tls', ('uvloop',), 'floor_tls.py {port} {options}', 'uvloop', only_rows=_HANDSHAKES),
     )
 }
 
