@@ -1,7 +1,7 @@
 """Sessions of real clients with much in them: each engine, compressed and not.
 
 python -m tests.end_to_end.volume 100      # MiB there, and as many back
-python -m tests.end_to_end.volume 100 --clients websockets,ws --engines fast
+python -m tests.end_to_end.volume 100 --clients websockets ws --engines fast
 """
 
 from __future__ import annotations
@@ -99,10 +99,10 @@ CLIENTS: dict[str, Callable[[Server, int], dict[str, Any]]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(prog='python -m tests.end_to_end.volume', description=__doc__)
     parser.add_argument('mebibytes', type=int, nargs='?', default=100, help='MiB of messages in each session')
-    parser.add_argument('--clients', default=','.join(CLIENTS), help='of these')
-    parser.add_argument('--engines', default=','.join(ENGINES), help='of these')
+    parser.add_argument('--clients', nargs='+', choices=CLIENTS, default=[*CLIENTS])
+    parser.add_argument('--engines', nargs='+', choices=ENGINES, default=[*ENGINES])
     given = parser.parse_args()
-    for engine, client in itertools.product(given.engines.split(','), given.clients.split(',')):
+    for engine, client in itertools.product(given.engines, given.clients):
         for compressed in (False, True):
             said = held(client, given.mebibytes * MIB, engine=engine, compressed=compressed)
             print(f'{engine}, {client}, {"compressed" if compressed else "plain"}: {said}', flush=True)
