@@ -143,9 +143,10 @@ async def test_reload_by_order_says_at_once_what_is_wrong(encrypted, tmp_path, s
     async with encrypted(NOT_LOOKING) as server:
         assert await server.serving.reload_certificates()
         (tmp_path / 'site.pem').unlink()
-        assert not await server.serving.reload_certificates()
+        for _ in range(2):
+            assert not await server.serving.reload_certificates()
     where, what = f'127.0.0.1:{server.address[1]}', f"'{tmp_path}/site.pem' cannot be read: no such file or directory"
-    assert said() == [f'TLS certificates of {where} stay as they were: certificate: {what}']
+    assert said() == [f'TLS certificates of {where} stay as they were: certificate: {what}'] * 2
 
 
 async def test_certificate_behind_a_link_is_replaced_with_the_link(encrypted, tmp_path):
