@@ -328,18 +328,32 @@ def test_a_stop_while_applications_are_preloaded_is_obeyed(preloading):
     assert not (preloading.folder / 'granian.pid').exists()
 
 
-def test_a_second_stop_ends_an_upgrade_that_does_not_listen(preloading):
-    server = launched(preloading)
+@contextlib.contextmanager
+def deaf_upgrade(project):
+    """A server whose place another is about to take, which obeys nobody."""
+    server = launched(project)
     with contextlib.ExitStack() as stack:
         stack.callback(server.kill_all)
         server.wait_ready()
         for name in ('slow', 'deaf'):
-            (preloading.folder / name).touch()
+            (project.folder / name).touch()
         server.send_signal(signal.SIGUSR2)
         server.wait_for('^importing$')
+        yield server
+        server.stop()
+        stack.pop_all()
+
+
+def test_a_second_stop_ends_an_upgrade_that_does_not_listen(preloading):
+    with deaf_upgrade(preloading) as server:
         server.send_signal(signal.SIGTERM)
         server.wait_for('Shutting down granian')
         # As one request to stop counts whatever comes soon after it.
         time.sleep(SAME_REQUEST_S + 0.1)
-        server.stop()
-        stack.pop_all()
+
+
+def test_an_upgrade_that_does_not_listen_has_as_long_to_end_as_workers(preloading):
+    preloading.write(server='preload = true\npid_file = "granian.pid"\nworkers_kill_timeout = 1')
+    with deaf_upgrade(preloading):
+        # The stop that follows is the only one.
+        pass

@@ -94,9 +94,10 @@ async def app(scope, receive, send):
 """
 
 
-def test_a_worker_carries_nothing_of_reading_and_imports_no_more_of_the_server_for_itself(tmp_path):
+@pytest.mark.parametrize('more', [(), ('--static-path-mount', '.')], ids=['alone', 'beside a folder'])
+def test_a_worker_carries_nothing_of_reading_and_imports_no_more_of_the_server_for_itself(tmp_path, more):
     (tmp_path / 'main.py').write_text(APP)
-    with running_server('--interface', 'asginl', 'main:app', cwd=tmp_path) as server:
+    with running_server('--interface', 'asginl', *more, 'main:app', cwd=tmp_path) as server:
         assert json.loads(urlopen(f'http://127.0.0.1:{server.port}/', timeout=20).read()) == {
             'later': [],
             'reading': [],
