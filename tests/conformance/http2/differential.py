@@ -213,7 +213,8 @@ class Application(Talk):
         self.steps += 1
         if self.mode not in BETWEEN:
             return
-        for stream, seen in list(self.requests.items()):
+        # Requests of one read may be told of in another order, and who answers first gets what is left of a window.
+        for stream, seen in sorted(self.requests.items()):
             choice = random.Random(f'{self.seed} {self.steps} {stream}')
             if seen.gone is None and not seen.replied and not self.engine.closing:
                 self.go_on(seen, choice)
