@@ -188,13 +188,14 @@ def hand_over_reading(arguments: Sequence[str], hand_over: Callable[[Reading], o
     return _status_of(action)
 
 
-def explain(error: FatalError, read: Callable[[], Loaded]) -> int:
-    """Say why a server could not start or go on; the exit status."""
+def explain(error: FatalError, arguments: Sequence[str]) -> int:
+    """Say why what `granian ARGUMENTS` serves could not start or go on; the exit status."""
 
     def action() -> int:
         if not isinstance(error, ConfigurationError):
             raise error
-        with _placed_by(read()):
+        # Where what is wrong was set is only known to who reads.
+        with _placed_by(reader(arguments)()):
             raise error
 
     return _status_of(action)

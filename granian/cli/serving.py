@@ -28,21 +28,18 @@ def serve(arguments: Sequence[str]) -> int:
 
         return commands.reader(arguments)().config
 
-    def explain(error: FatalError) -> int:
-        # The place of what is wrong is where the configuration was read: this process ends anyway.
-        from granian.cli import commands
-
-        return commands.explain(error, commands.reader(arguments))
-
     try:
         found = read_apart(read)
         if isinstance(found, int):
             return found
         if found.plan.watch is not None:
             # Files change often, and each time a process reads: it should not have to import first.
-            from granian.cli import commands  # noqa: F401
+            from granian.cli import commands
         from granian.process.main import serve_reading
 
         return serve_reading(found, Source(reread, found.label, found.files))
     except FatalError as exc:
-        return explain(exc)
+        # This process ends anyway.
+        from granian.cli import commands
+
+        return commands.explain(exc, arguments)

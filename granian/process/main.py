@@ -108,7 +108,6 @@ def _supervise(situation: Situation, signals: SignalPipe | None) -> int:
     from granian.server.importing import import_for
 
     import_for(first.plan.worker.serving)
-
     manager = ServiceManager.from_environment(os.environ)
     return Supervisor(situation, signals, _Work(situation), manager).run(first)
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from granian.errors import FatalError
 from granian.process.pool.forking import fork
 from granian.process.pool.pool import words
-from granian.process.program import STOP
+from granian.process.program import STOP, held_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
     from types import FrameType
 
@@ -85,13 +86,8 @@ def _import_server() -> None:
 class _Early:
     """Signals around a fork as long as there is no SignalPipe: only those that stop matter."""
 
-    @contextlib.contextmanager
-    def held_back(self) -> Iterator[None]:
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
-        try:
-            yield
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    def held_back(self) -> AbstractContextManager[None]:
+        return held_back(STOP)
 
     def forget(self) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)

@@ -8,11 +8,12 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
-from granian.process.program import STOP, after, request_stop
+from granian.process.program import STOP, after, held_back, request_stop
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from types import FrameType
 
 if sys.platform != 'win32':
@@ -51,14 +52,9 @@ if sys.platform != 'win32':
             self._reader.close()
             self._writer.close()
 
-        @contextlib.contextmanager
-        def held_back(self) -> Iterator[None]:
+        def held_back(self) -> AbstractContextManager[None]:
             """Around a fork: until `forget`, a signal to the child would be read by the parent as its own."""
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, _SUPERVISED)
-            try:
-                yield
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            return held_back(_SUPERVISED)
 
         def forget(self) -> None:
             """In a forked child, with signals held back: a worker's own signals from here on."""

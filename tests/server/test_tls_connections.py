@@ -252,14 +252,19 @@ async def test_response_that_is_cut_has_no_close_notify(encrypted, caplog):
             await client.reply()
 
 
-async def test_client_that_has_said_its_end_is_still_answered(encrypted):
-    may_answer = asyncio.Event()
+def late(may_answer):
+    """An application that answers then."""
 
     async def app(scope, receive, send):
         await may_answer.wait()
         await answer(send, b'late')
 
-    async with encrypted(app) as server:
+    return app
+
+
+async def test_client_that_has_said_its_end_is_still_answered(encrypted):
+    may_answer = asyncio.Event()
+    async with encrypted(late(may_answer)) as server:
         client = await server.connect()
         await client.get()
         client.half_close()
@@ -272,12 +277,7 @@ async def test_client_that_has_said_its_end_is_still_answered(encrypted):
 async def test_client_that_ends_without_close_notify_is_not_answered(encrypted):
     # RFC 8446 6.1: somebody else may have cut it.
     may_answer = asyncio.Event()
-
-    async def app(scope, receive, send):
-        await may_answer.wait()
-        await answer(send, b'late')
-
-    async with encrypted(app) as server:
+    async with encrypted(late(may_answer)) as server:
         client = await server.connect()
         await client.get()
         await server.until(lambda: open_ones(server))

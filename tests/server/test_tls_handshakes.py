@@ -61,6 +61,18 @@ async def refused(client, context):
         await get_in()
 
 
+async def let_in(server, context, *, served):
+    """A client is answered, or refused and forgotten."""
+    client = await server.connect(shake=False)
+    if served:
+        await client.handshake(context)
+        await client.get()
+        assert (await client.reply()).status == 200
+    else:
+        await refused(client, context)
+        await server.until(lambda: not server.shared.connections)
+
+
 def handshakes(server):
     return [each for each in server.connections if isinstance(each, Handshake)]
 
@@ -116,14 +128,7 @@ async def test_client_with_certificate(what, wish, reason, version, tickets, sho
     context.maximum_version = ssl.TLSVersion[version]
 
     async with encrypted(app, tls={'clients': clients, 'tickets': tickets}) as server:
-        client = await server.connect(shake=False)
-        if reason is None:
-            await client.handshake(context)
-            await client.get()
-            assert (await client.reply()).status == 200
-        else:
-            await refused(client, context)
-            await server.until(lambda: not server.shared.connections)
+        await let_in(server, context, served=reason is None)
     # OpenSSL's word for it has changed between its versions.
     found = [(level, re.sub(r'uns\w+ certificate', '… certificate', text)) for level, text in said()]
     assert found == ([] if reason is None else [('WARNING', reason)])
@@ -138,9 +143,7 @@ async def test_without_a_current_list_of_every_authority_nobody_is_let_in(encryp
     context = authority().client_context(middle.issue('alice', usage=CLIENT), tmp_path)
 
     async with encrypted(tls={'clients': clients}) as server:
-        client = await server.connect(shake=False)
-        await refused(client, context)
-        await server.until(lambda: not server.shared.connections)
+        await let_in(server, context, served=False)
     assert said() == [('WARNING', 'certificate verify failed: unable to get certificate CRL')]
 
 
@@ -163,14 +166,7 @@ async def test_authorities_between_are_looked_up_too(revoked, lists, reason, enc
     context = root.client_context(middle.issue('alice', usage=CLIENT), tmp_path)
 
     async with encrypted(tls={'clients': clients}) as server:
-        client = await server.connect(shake=False)
-        if reason is None:
-            await client.handshake(context)
-            await client.get()
-            assert (await client.reply()).status == 200
-        else:
-            await refused(client, context)
-            await server.until(lambda: not server.shared.connections)
+        await let_in(server, context, served=reason is None)
     assert said() == ([] if reason is None else [('WARNING', f'certificate verify failed: {reason}')])
 
 
