@@ -73,8 +73,8 @@ class WebSocketEngine(Protocol):
     phase: str
     # Set by the session, from within an event too: keep what arrives, tell no more. `receive(b'')` goes on, once it is False.
     held: bool
-    # True: behind messages that were told in the same call, or before it was held, came a close frame or a fault, which is
-    # not told yet: call `receive(b'')` once the application had its turn, so that it can still answer them.
+    # True: behind messages that were told in the same call, or before it was held, came a close frame, a fault or the end, which
+    # is not told yet: call `receive(b'')` once the application had its turn, so that it can still answer them.
     pending: bool
 
     @property

@@ -118,11 +118,18 @@ class WebSocketFast:
             # Held, much may be left, and be asked for piece by piece.
             self._kept, self._at = (data, at) if self.held else (data[at:], 0)
         if self._ended and not self.held:
-            self._end(ABNORMAL, '')
+            self._find_end()
 
     def receive_eof(self) -> None:
         self._ended = True
         if not (self.held or self.pending or self.phase is CLOSED):
+            self._find_end()
+
+    def _find_end(self) -> None:
+        """Nothing more comes; what was told just before may still be answered."""
+        if self._told and not self.pending:
+            self.pending = True
+        else:
             self._end(ABNORMAL, '')
 
     def _take(self, data: bytes, at: int) -> int:

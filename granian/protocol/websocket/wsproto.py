@@ -210,7 +210,7 @@ class WebSocketWsproto:
             return
         self._kept = data[at:]
         if self._ended and not (self.held or self.pending):
-            self._end(ABNORMAL, '')
+            self._find_end()
 
     def _take_frames(self, data: bytes) -> int:
         """Take frames for as long as they are wanted; where the rest begins. Raises Fault."""
@@ -232,6 +232,13 @@ class WebSocketWsproto:
     def receive_eof(self) -> None:
         self._ended = True
         if not (self.held or self.pending or self.phase is CLOSED):
+            self._find_end()
+
+    def _find_end(self) -> None:
+        """Nothing more comes; what was told just before may still be answered."""
+        if self._told:
+            self.pending = True
+        else:
             self._end(ABNORMAL, '')
 
     def _take(self, event: Event) -> None:

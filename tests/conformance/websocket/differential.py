@@ -96,6 +96,7 @@ def result(engine: Any, data: Input) -> dict[str, Any]:
     before = (session.engine.phase, session.engine.held)
     if data.ends:
         session.engine.receive_eof()
+        session.settle()
     told_by = len(session.told)
     while session.engine.held:
         session.engine.held = False

@@ -190,7 +190,29 @@ def test_held_it_waits_with_the_end(engine):
     assert session.code is None
     session.engine.held = False
     session.engine.receive(b'')
+    session.settle()
     assert session.code == 1006
+
+
+@pytest.mark.parametrize('left', [b'', frame(TEXT, b'x')[:-1]])
+def test_what_came_right_before_the_end_may_still_be_answered(engine, left):
+    session = Session(engine)
+    session.engine.receive(frame(TEXT, b'1') + left)
+    session.engine.receive_eof()
+    assert (session.engine.phase, session.engine.pending, session.code) == ('open', True, None)
+    session.engine.send('one')
+    session.engine.receive(b'')
+    assert (session.engine.pending, session.code) == (False, 1006)
+    assert session.frames == [Frame(TEXT, b'one')]
+
+
+def test_an_application_may_close_before_it_knows_of_the_end(engine):
+    session = Session(engine).feed(frame(TEXT, b'1'))
+    session.engine.receive_eof()
+    session.engine.close(1000)
+    session.engine.receive(b'')
+    assert (session.code, session.engine.closing) == (1006, True)
+    assert session.close_code == 1000
 
 
 def test_an_application_may_close_from_within(engine):

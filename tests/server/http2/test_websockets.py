@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from tests.helpers.http2_client import Peer, reset
+from tests.helpers.http2_client import DATA, END_STREAM, Peer, reset
+from tests.helpers.http2_client import frame as data_frame
+from tests.helpers.serving import WEBSOCKETS
 from tests.helpers.websocket import echo
 from tests.helpers.websocket_engines import TEXT, Frame, close, frame, read_frames
 
@@ -63,6 +66,33 @@ async def test_a_stream_that_is_reset_is_a_client_that_is_lost(serve):
         await peer.send(reset(stream))
         await server.until(lambda: seen)
     assert seen == [{'type': 'websocket.disconnect', 'code': 1006, 'reason': ''}]
+
+
+@pytest.mark.parametrize('websocket_engine', ['fast', 'wsproto'])
+@pytest.mark.parametrize('at_once', [False, True])
+async def test_what_comes_with_the_end_of_the_stream_is_answered(serve, websocket_engine, at_once):
+    # RFC 8441 5, RFC 9113 8.5: END_STREAM stands for a FIN, behind the data it comes with. We may still send.
+    gone = []
+
+    async def app(scope, receive, send):
+        await receive()
+        await send({'type': 'websocket.accept'})
+        while (got := await receive())['type'] == 'websocket.receive':
+            await send({'type': 'websocket.send', 'text': got['text']})
+        gone.append(got['code'])
+
+    async with serve(app, websockets=replace(WEBSOCKETS, engine=websocket_engine)) as server:
+        peer = await Peer.of(server)
+        stream, opening = peer.request('', VERSION, pseudo=OPENING, ended=False)
+        last = data_frame(DATA, END_STREAM, stream, frame(TEXT, b'one') + frame(TEXT, b'two'))
+        await peer.send(opening + last if at_once else opening)
+        reply = await peer.head(stream)
+        if not at_once:
+            await peer.send(last)
+        await peer.reply(stream)
+        assert read_frames(reply.body) == [said(b'one'), said(b'two')]
+        assert (reply.status, reply.code) == (200, None)
+    assert gone == [1006]
 
 
 async def test_a_client_that_opens_no_window_makes_the_application_wait(serve):
