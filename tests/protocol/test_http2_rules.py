@@ -107,6 +107,14 @@ def test_extended_connect():
     assert (head.fields, head.content_length) == ([HOST], CHUNKED)
 
 
+@pytest.mark.parametrize('ended', [False, True])
+def test_a_length_of_extended_connect_says_nothing(ended):
+    head = read([*CONNECT, (b'content-length', b'5')], ended=ended)
+    assert (head.content_length, (b'content-length', b'5') in head.fields) == (0 if ended else CHUNKED, True)
+    with pytest.raises(Refusal, match='Content-Length'):
+        read([*CONNECT, (b'content-length', b'five')], ended=ended)
+
+
 def test_a_field_list_is_measured_with_32_bytes_more_a_field():
     assert rules.list_bytes([(b'ab', b'c'), (b'd', b'')]) == 3 + 1 + 64
 

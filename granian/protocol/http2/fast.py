@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from granian.errors import FlowError, InvalidResponse
-from granian.protocol.contract import CHUNKED, Refusal
+from granian.protocol.contract import Refusal
 from granian.protocol.http2 import rules
 from granian.protocol.http2.frames import (
     CANCEL,
@@ -174,7 +174,6 @@ class Http2Fast(Http2Receiver):
         self._outlet.head(found.id, block, end=False)
         found.owed = REST
         found.free = True
-        found.declared = CHUNKED
 
     def abort(self, stream: int) -> None:
         found = self._ledger.streams.get(stream) or self._promoted(stream)

@@ -189,6 +189,10 @@ class H2Receiver(H2Core):
         if stream is None:
             return
         stream.whole = True
+        if stream.upgraded:
+            # RFC 9113 8.5
+            self._break(number, ErrorCodes.PROTOCOL_ERROR, 'HEADERS that are no trailers')
+            return
         try:
             fields = [(bytes(name), bytes(value)) for name, value in fields]
             if rules.list_bytes(fields) > self.limits.head_bytes_max:

@@ -188,10 +188,10 @@ class Http2Receiver(Http2Core):
             # RFC 9113 5.1.1
             raise ConnectionFault(PROTOCOL_ERROR, 'a stream of the client with an even number')
         found = ledger.streams[stream]
-        if not ended:
-            # RFC 9113 8.1
+        if not ended or found.free:
+            # RFC 9113 8.1; 8.5: none come once both ends are connected.
             self._reader.skip(block)
-            raise StreamFault(stream, PROTOCOL_ERROR, 'trailers that do not end their stream')
+            raise StreamFault(stream, PROTOCOL_ERROR, 'HEADERS that are no trailers')
         self._sends_no_more(found)
         self._end_body(found, self._reader.trailers(block))
 

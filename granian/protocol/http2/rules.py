@@ -187,10 +187,13 @@ def _join_cookies(fields: Fields) -> Fields:
 
 def _apply_length(head: RequestHead, fields: Fields, limits: Http2Limits, *, ended: bool) -> None:
     lengths = [body_length(value) for name, value in fields if name == b'content-length']
-    if lengths:
-        # RFC 9110 8.6: equal repeats may be folded into one. We refuse any repeat.
+    # RFC 9110 8.6: equal repeats may be folded into one. We refuse any repeat.
+    if len(lengths) > 1:
+        raise Refusal(400, 'bad Content-Length')
+    # RFC 9110 9.3.6, RFC 9113 8.1.1: CONNECT has no content, and the length of what has none need not be right.
+    if lengths and not head.upgrade:
         # RFC 9113 8.1.1: a length that differs from that of the body.
-        if len(lengths) > 1 or (ended and lengths[0]):
+        if ended and lengths[0]:
             raise Refusal(400, 'bad Content-Length')
         check_body_length(lengths[0], limits)
         head.content_length = lengths[0]

@@ -26,6 +26,7 @@ from tests.helpers.http2 import (
     POST,
     PREFACE,
     PRIORITY,
+    PROTOCOL_ERROR,
     RST_STREAM,
     SETTINGS,
     WITH_PRIORITY,
@@ -370,6 +371,31 @@ def test_extended_connect_is_bytes_both_ways(engine, end):
     talk.settle()
     assert talk.responses[1].whole
     assert talk.engine.streams_open == 0
+
+
+@pytest.mark.parametrize('accepted', [False, True])
+@pytest.mark.parametrize('length', [b'0', b'2', b'100'])
+def test_extended_connect_has_no_content_whose_length_could_be_wrong(engine, length, accepted):
+    # RFC 9110 9.3.6, RFC 9113 8.1.1
+    talk = Talk(engine, limits(body_bytes_max=50), reply=no_reply)
+    talk.feed(talk.headers(1, [*CONNECT, (b'content-length', length)], end=False))
+    assert talk.requests[1].head.content_length == CHUNKED
+    if accepted:
+        talk.engine.upgrade(1, upgrade_head(b'websocket', []))
+    talk.feed(data(1, b'abc'), data(1, b'def', end=True))
+    assert (talk.requests[1].body, talk.requests[1].whole, talk.requests[1].gone) == (b'abcdef', True, None)
+
+
+def test_trailers_on_a_connected_stream_reset_it(engine):
+    # RFC 9113 8.5
+    talk = Talk(engine, reply=no_reply)
+    talk.feed(talk.headers(1, CONNECT, end=False))
+    talk.engine.upgrade(1, upgrade_head(b'websocket', []))
+    talk.feed(data(1, b'abc'), talk.headers(1, [(b'x-new', b'1')]), talk.headers(3, [*GET, (b'x-new', b'1')]))
+    assert talk.responses[1].code == PROTOCOL_ERROR
+    assert talk.requests[1].gone is not None
+    # The decoder goes on.
+    assert (b'x-new', b'1') in talk.requests[3].head.fields
 
 
 def test_extended_connect_may_be_refused_by_the_application(engine):
