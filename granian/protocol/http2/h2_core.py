@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from h2.errors import ErrorCodes
-from hyperframe.frame import GoAwayFrame
+from hyperframe.frame import GoAwayFrame, RstStreamFrame
 
 from granian.protocol.http2 import h2_setup, rules
 from granian.protocol.http2.floods import Patience
@@ -120,6 +120,9 @@ class H2Core:
         if stream is not None and not stream.closed:
             self._h2.reset_stream(number, code)
             self._collect()
+        elif number in self._streams:
+            # The frame that showed the request to be malformed was its last, and its response is whole (RFC 9113 8.1.1).
+            self.output.append(RstStreamFrame(number, error_code=code).serialize())
 
     def _break(self, number: int, code: ErrorCodes, reason: str, status: int = 0) -> None:
         """We reset the stream."""

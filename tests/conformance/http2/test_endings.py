@@ -74,6 +74,28 @@ def test_a_request_that_is_spoilt_while_its_response_waits_is_over(engine, lengt
     assert talk.engine.closing
 
 
+LAST = {
+    'too long': lambda talk: data(1, b'x' * 6, end=True),
+    'too short': lambda talk: data(1, b'x', end=True),
+    'trailers too soon': lambda talk: talk.headers(1, [(b'x-sum', b'1')]),
+    'malformed trailers': lambda talk: data(1, b'x' * 5) + talk.headers(1, [(b':path', b'/')]),
+}
+
+
+@pytest.mark.parametrize('last', LAST.values(), ids=LAST)
+def test_a_request_that_is_spoilt_by_its_last_frame_is_reset_though_its_response_is_whole(engine, last):
+    # RFC 9113 8.1.1; h2 takes the stream for closed by then, and said nothing.
+    talk = asked(engine)
+    talk.feed(talk.headers(1, [*POST, (b'content-length', b'5')], end=False))
+    answer(talk, 1)
+    talk.feed(last(talk))
+    assert (talk.responses[1].whole, [sent.code for sent in talk.sent(RST_STREAM, 1)]) == (True, [PROTOCOL_ERROR])
+    talk.feed(talk.headers(3))
+    answer(talk, 3)
+    assert talk.responses[3].whole
+    assert talk.engine.streams_open == 0
+
+
 def test_a_body_that_is_taken_after_its_response(engine):
     # Found by the fuzzer: h2 counted it twice, and failed when the client reset the stream.
     talk = Talk(engine, reply=no_reply, takes=False)

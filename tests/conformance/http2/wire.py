@@ -135,18 +135,6 @@ class Wire:
         """As before, or a RST_STREAM with one of them."""
         self._until(lambda came: came.kind in (GOAWAY, RST_STREAM) and came.code in codes, f'{codes}', closed=True)
 
-    def expect_stream_error_unless_whole(self, code: int, stream: int = 1) -> None:
-        """As before; but where the response was whole first the stream may be closed, and nothing said (RFC 9113 5.1)."""
-        self.send(frame(PING, 0, 0, b'fencing!'))
-        whole = False
-        for came in self.frames():
-            if came.kind in (GOAWAY, RST_STREAM) and came.code == code:
-                return
-            if came.kind == PING and came.flags & ACK:
-                assert whole, self._seen
-                return
-            whole = whole or (came.kind in (DATA, HEADERS) and came.stream == stream and bool(came.flags & END_STREAM))
-
     def expect_goaway(self, code: int) -> None:
         self._until(lambda came: came.kind == GOAWAY and came.code == code, f'GOAWAY {code}')
 

@@ -547,7 +547,7 @@ def _length(name: str, *pieces: bytes) -> None:
     def run(wire: Wire) -> None:
         wire.ask([*wire.head(b'POST'), (b'content-length', b'1')], end=False)
         wire.send(*pieces)
-        wire.expect_stream_error_unless_whole(PROTOCOL_ERROR)
+        wire.expect_stream_error(PROTOCOL_ERROR)
 
 
 _length('8.1.1 content-length that is not the length', data(1, b'test', end=True))
