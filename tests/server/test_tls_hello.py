@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from granian.server.tls.hello import HELLO_BYTES_MAX, Hello, HelloReader
+from granian.server.tls.hello import HELLO_BYTES_MAX, Hello, HelloReader, objection
 from tests.helpers.tls import TlsPeer
+
+X25519, P_256, FFDHE_2048, FFDHE_8192, HYBRID = 0x1D, 0x17, 0x100, 0x104, 0x11EC
 
 
 def sent(name='www.example.org', protocols=('h2', 'http/1.1'), newest=ssl.TLSVersion.TLSv1_3):
@@ -21,6 +23,9 @@ def sent(name='www.example.org', protocols=('h2', 'http/1.1'), newest=ssl.TLSVer
     if name is None:
         context.check_hostname = False
     return TlsPeer(context, name).hello()
+
+
+OFFERED = frozenset({b'h2', b'http/1.1'})
 
 
 def in_records(message, size):
@@ -41,7 +46,11 @@ def read(*pieces):
 )
 @pytest.mark.parametrize('protocols', [('h2', 'http/1.1'), ('spdy/3',), ()])
 def test_what_openssl_writes_is_read(newest, name, host, protocols):
-    assert read(sent(name, protocols, newest)) == [Hello(host, tuple(each.encode() for each in protocols))]
+    (hello,) = read(sent(name, protocols, newest))
+    assert (hello.host, hello.protocols) == (host, tuple(each.encode() for each in protocols))
+    # Of X25519 every client here begins an exchange, where it knows of TLS 1.3.
+    assert X25519 in hello.groups
+    assert hello.shares == ((X25519,) if newest is ssl.TLSVersion.TLSv1_3 else ())
 
 
 def test_message_in_pieces_is_the_same_message():
@@ -75,15 +84,41 @@ def test_what_follows_the_message_is_not_looked_at():
         b'\x16\x03\x01\x00\x01\x02',
         b'\x16\x03\x01\x00\x04\x01\x00\x00\x00',
         b'\x16\x03\x01\xff\xff',
-        in_records(b'\x01\xff\xff\xff' + bytes(HELLO_BYTES_MAX), 4096),
     ],
 )
 def test_what_is_no_such_message_is_left_to_openssl(raw):
     assert read(raw) == [Hello()]
 
 
+def test_message_that_is_too_long_is_refused_before_it_is_whole():
+    raw = in_records(b'\x01\x01\xff\xff' + bytes(HELLO_BYTES_MAX), 4096)
+    assert read(raw[:-4000], raw[-4000:]) == [None, Hello(is_too_long=True)]
+    assert objection(Hello(is_too_long=True), OFFERED)[0].endswith(bytes([47]))
+
+
+@pytest.mark.parametrize(
+    ('groups', 'shares', 'refused'),
+    [
+        ([X25519, FFDHE_8192], [X25519], False),
+        ([P_256, FFDHE_8192], [], False),
+        ([HYBRID, X25519], [HYBRID], False),
+        ([], [], False),
+        ([X25519, FFDHE_8192], [X25519, FFDHE_8192], True),
+        ([X25519, FFDHE_8192], [HYBRID, FFDHE_8192], True),
+        ([FFDHE_2048], [FFDHE_2048], True),
+        ([FFDHE_8192], [], True),
+        # Of these OpenSSL may know the last alone.
+        ([1, HYBRID, FFDHE_8192], [], True),
+    ],
+)
+def test_who_wants_a_slow_exchange_of_keys_is_refused(groups, shares, refused):
+    found = objection(Hello(groups=tuple(groups), shares=tuple(shares)), OFFERED)
+    assert (found is not None) is refused
+    assert found is None or found[0].endswith(bytes([40]))
+
+
 def test_many_small_records_cost_little():
-    raw = in_records(b'\x01\x00\x3f\x00' + bytes(0x3F00), 1)
+    raw = in_records(b'\x01\x00\xff\x00' + bytes(0xFF00), 1)
     began = time.process_time()
     read(raw)
     assert time.process_time() - began < 1

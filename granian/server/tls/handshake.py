@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from granian.certificates import in_words
 from granian.server.deadlines import NEVER
 from granian.server.tls.facts import TlsFacts
-from granian.server.tls.hello import NO_SUCH_NAME, NO_SUCH_PROTOCOL, HelloReader
+from granian.server.tls.hello import HelloReader, objection
 from granian.server.tls.pump import TlsPump
 
 if TYPE_CHECKING:
@@ -177,17 +177,12 @@ class Handshake(asyncio.Protocol):
         if hello is None:
             return False
         self._hello = None
-        if not hello.host.isascii():
-            # RFC 6066 3: there is no such name, and Python would not even ask us for a certificate.
-            self._turn_away(NO_SUCH_NAME, 'it asks for a host whose name is not ASCII')
-        elif hello.protocols and self._listener.protocols.isdisjoint(hello.protocols):
-            # RFC 7301 3.2: nobody is to be taken for a server of another protocol. Python would have OpenSSL go on without one.
-            self._turn_away(NO_SUCH_PROTOCOL, 'it speaks none of the protocols that are offered')
+        found = objection(hello, self._listener.protocols)
+        if found is not None:
+            alert, reason = found
+            self._transport.write(alert)
+            self._end(reason)
         return self._over
-
-    def _turn_away(self, alert: bytes, reason: str) -> None:
-        self._transport.write(alert)
-        self._end(reason)
 
     def _advance(self) -> ssl.SSLError | None:
         """One step; what it came to, None: it is done."""
