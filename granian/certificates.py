@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import stat
 import time
 from dataclasses import dataclass
 from itertools import pairwise
@@ -65,13 +66,20 @@ def context_of(identity: Identity, terms: ContextTerms, hosts: Sequence[str] = (
 
 
 def _unlisted(clients: ClientTrust) -> Iterator[str]:
-    """Authorities whose clients OpenSSL refuses, for it does not know whom they have revoked."""
+    """Authorities whose clients OpenSSL refuses, for it does not know whom they have revoked, or whether they are."""
     if not clients.revocations:
         return
     known = {each.issuer for path in clients.revocations for each in x509.revocation_lists(_read('client_crl', path))}
-    for _, authority in _certificates('client_ca', clients.authorities):
-        if authority.subject not in known:
-            yield f"'{clients.authorities}' has {authority.subject}, whose clients are refused: no client_crl is of it"
+    authorities = [each for _, each in _certificates('client_ca', clients.authorities)]
+    named = {each.subject for each in authorities}
+    for each in authorities:
+        reason = ''
+        if each.subject not in known:
+            reason = 'no client_crl is of it'
+        elif each.issuer not in named:
+            reason = f'with a client_crl its issuer must be there, too: {each.issuer}'
+        if reason:
+            yield f"'{clients.authorities}' has {each.subject}, whose clients are refused: {reason}"
 
 
 def _strangers(path: str, certificate: x509.Certificate, hosts: Sequence[str]) -> Iterator[str]:
@@ -204,6 +212,9 @@ def load_trust(context: ssl.SSLContext, clients: ClientTrust) -> list[End]:
     if clients.revocations:
         # As upstream: of every certificate in the chain it must be known that it was not revoked.
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
+    else:
+        # As upstream: whoever is named is trusted by that, also below another authority. With lists OpenSSL looks for one of that.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.verify_mode = ssl.CERT_REQUIRED if clients.required else ssl.CERT_OPTIONAL
     return ends
 
@@ -245,6 +256,9 @@ def faults(actions: Sequence[Callable[[], object]]) -> Iterator[CertificateFault
 
 def _read(key: str, path: str) -> bytes:
     try:
+        if stat.S_ISFIFO(Path(path).stat().st_mode):
+            # It is read several times, and perhaps nobody ever writes.
+            raise CertificateFault(key, f"'{path}' is a pipe, not a file")
         return Path(path).read_bytes()
     except OSError as exc:
         raise CertificateFault(key, f"'{path}' cannot be read: {(exc.strerror or str(exc)).lower()}") from None

@@ -68,6 +68,11 @@ def written(name, text):
     return write
 
 
+def pipe(folder):
+    (folder / 'site.key').unlink()
+    os.mkfifo(folder / 'site.key')
+
+
 def damaged_certificate(folder):
     lines = GOOD.pem.splitlines()
     (folder / 'site.pem').write_text('\n'.join([*lines[:4], *lines[-1:]]))
@@ -99,6 +104,7 @@ def expired_authority(folder):
 
 DATE = r'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC'
 FAULTS = {
+    'pipe in place of a key': (pipe, PAIR, "listeners[0].tls.key: '{folder}/site.key' is a pipe, not a file"),
     'key without certificate': (None, PAIR[1:], 'listeners[0].tls.certificate: is missing; write it like certificate = "certs/site.pem"'),
     'certificate without key': (None, PAIR[:1], 'listeners[0].tls.key: is missing; write it like key = "certs/site.key"'),
     'empty section': (None, (), 'listeners[0].tls.certificate: is missing; write it like certificate = "certs/site.pem"'),

@@ -149,6 +149,14 @@ async def test_reload_by_order_says_at_once_what_is_wrong(encrypted, tmp_path, s
     assert said() == [f'TLS certificates of {where} stay as they were: certificate: {what}'] * 2
 
 
+async def test_pipe_in_place_of_a_certificate_holds_up_nothing(encrypted, tmp_path, said):
+    async with encrypted(NOT_LOOKING) as server:
+        (tmp_path / 'site.pem').unlink()
+        os.mkfifo(tmp_path / 'site.pem')
+        assert not await server.serving.reload_certificates()
+    assert said()[0].endswith(f"stay as they were: certificate: '{tmp_path}/site.pem' is a pipe, not a file")
+
+
 async def test_certificate_behind_a_link_is_replaced_with_the_link(encrypted, tmp_path):
     for folder in ('one', 'two'):
         (tmp_path / folder).mkdir()

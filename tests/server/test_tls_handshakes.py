@@ -170,6 +170,38 @@ async def test_authorities_between_are_looked_up_too(revoked, lists, reason, enc
     assert said() == ([] if reason is None else [('WARNING', f'certificate verify failed: {reason}')])
 
 
+@pytest.mark.parametrize(
+    ('issuer', 'served'), [('middle', True), ('bottom', True), ('root', False), ('other middle', False)]
+)
+async def test_authority_below_another_is_trusted_by_itself(issuer, served, encrypted, tmp_path):
+    middle = Authority('middle', parent=authority())
+    issuers = {
+        'root': authority(), 'middle': middle, 'bottom': Authority('bottom', parent=middle),
+        'other middle': Authority('other', parent=authority()),
+    }  # fmt: skip
+    (tmp_path / 'ca.pem').write_text(middle.pem)
+    clients = ClientTrust(str(tmp_path / 'ca.pem'), (), required=True)
+    context = authority().client_context(issuers[issuer].issue('alice', usage=CLIENT), tmp_path)
+
+    async with encrypted(tls={'clients': clients}) as server:
+        await let_in(server, context, served=served)
+
+
+@pytest.mark.parametrize('root', [True, False])
+async def test_authority_below_another_needs_that_where_revocations_are_looked_up(root, encrypted, tmp_path, caplog):
+    # Whether it is revoked itself only its issuer knows.
+    middle = Authority('middle', parent=authority())
+    (tmp_path / 'ca.pem').write_text(middle.pem + (authority().pem if root else ''))
+    (tmp_path / 'ca.crl').write_text(middle.revocations() + authority().revocations())
+    clients = ClientTrust(str(tmp_path / 'ca.pem'), (str(tmp_path / 'ca.crl'),), required=True)
+    context = authority().client_context(middle.issue('alice', usage=CLIENT), tmp_path)
+
+    async with encrypted(tls={'clients': clients}) as server:
+        await let_in(server, context, served=root)
+    warned = 'with a client_crl its issuer must be there, too: CN=root'
+    assert [warned] * (not root) == [warned for record in caplog.records if record.getMessage().endswith(warned)]
+
+
 # ── what is agreed on ────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -103,7 +103,8 @@ def _paths(settings: TlsSettings) -> list[str]:
 
 def _is_denied(path: str) -> bool:
     try:
-        os.close(os.open(path, os.O_RDONLY))
+        # Not waiting for whoever writes into a pipe.
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
     except PermissionError:
         return True
     except OSError:
