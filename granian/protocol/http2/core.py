@@ -145,7 +145,7 @@ class Http2Core:
         return opened
 
     def _answer(self, stream: Stream, refusal: Refusal) -> None:
-        """Answer in the application's place. What the client still sends of its body is not wanted."""
+        """Answer in the application's place. What the client still sends of its body is not wanted. Raises ConnectionFault."""
         response, body = rules.refusal_answer(refusal)
         stream.owed = NOTHING
         stream.refused = True
@@ -156,3 +156,4 @@ class Http2Core:
         else:
             self._outlet.write(stream, body)
             self._outlet.end(stream, [])
+        self._patience.refused(refusal.status)

@@ -47,6 +47,11 @@ class Patience:
         if self.work > IDLE_WORK_MAX:
             raise ConnectionFault(ENHANCE_YOUR_CALM, 'too many frames that ask for nothing')
 
+    def refused(self, status: int) -> None:
+        """A request was answered so in the application's place: large heads cost much to find out."""
+        if status == 431:
+            self.cancelled()
+
     def cancelled(self) -> None:
         """A stream came to nothing before a response began."""
         self.cancels += 1

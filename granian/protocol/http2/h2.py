@@ -64,6 +64,7 @@ class Http2H2(H2Receiver):
         to_head = known.head.method == 'HEAD'
         length = whole_length(response, body, to_head=to_head)
         ended = to_head or response.bodiless or not body
+        self._patience.answered()
         self._send_head(stream, response, length, ended=ended)
         if ended:
             self._answered(stream, known)
@@ -76,6 +77,7 @@ class Http2H2(H2Receiver):
         known = self._known(stream, ALL, 'response already started')
         known.silent = response.bodiless or known.head.method == 'HEAD'
         known.left = None if known.silent else response.length
+        self._patience.answered()
         self._send_head(stream, response, response.length, ended=False)
         known.owed = REST
 

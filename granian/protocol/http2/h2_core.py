@@ -82,7 +82,6 @@ class H2Core:
         if stream is not None and stream.head.method == 'CONNECT' and response.status < 300:
             # RFC 9110 8.6
             length = None
-        self._patience.answered()
         fields = rules.response_fields(response, length, self.defaults)
         self._h2.send_headers(number, with_secrets(fields), end_stream=ended)
         self._collect()

@@ -18,7 +18,7 @@ from h2.events import (
 )
 from h2.exceptions import ProtocolError
 from h2.stream import StreamClosedBy
-from hpack import HPACKError
+from hpack import HPACKError, OversizedHeaderListError
 
 from granian.protocol.contract import CHUNKED, Refusal
 from granian.protocol.http2 import h2_setup, rules
@@ -76,6 +76,8 @@ class H2Receiver(H2Core):
         except ProtocolError as error:
             # Its own GOAWAY is not wanted: it does not know a fault of HPACK (RFC 9113 4.3).
             self._h2.clear_outbound_data_buffer()
+            if isinstance(error.__cause__, OversizedHeaderListError):
+                raise rules.list_excess() from error
             compression = isinstance(error.__cause__, HPACKError)
             code = ErrorCodes.COMPRESSION_ERROR if compression else error.error_code
             raise ConnectionFault(code, str(error)) from error
@@ -150,8 +152,7 @@ class H2Receiver(H2Core):
         self._h2.streams[number]._expected_content_length = None
         fields = [(bytes(name), bytes(value)) for name, value in fields]
         try:
-            if rules.list_bytes(fields) > self.limits.head_bytes_max:
-                raise rules.head_too_large()
+            rules.check_list(fields, self.limits)
             head = rules.request_head(fields, self.limits, ended=ended)
         except Refusal as refusal:
             self._refuse_request(number, refusal, fields, ended=ended)
@@ -180,6 +181,7 @@ class H2Receiver(H2Core):
         if not ended:
             self._reset(number, ErrorCodes.NO_ERROR)
         self._collect()
+        self._patience.refused(refusal.status)
 
     def _fits(self, number: int, body: bytes) -> bool:
         return len(body) <= self._h2.local_flow_control_window(number)
@@ -195,8 +197,7 @@ class H2Receiver(H2Core):
             return
         try:
             fields = [(bytes(name), bytes(value)) for name, value in fields]
-            if rules.list_bytes(fields) > self.limits.head_bytes_max:
-                raise rules.head_too_large()
+            rules.check_list(fields, self.limits)
             trailers = rules.request_trailers(fields, self.limits)
         except Refusal as refusal:
             if refusal.status == 400:
@@ -254,6 +255,7 @@ class H2Receiver(H2Core):
             status = refusal.status
             self._answer(number, stream, refusal)
         self._break(number, ErrorCodes.NO_ERROR if status else ErrorCodes.CANCEL, refusal.reason, status)
+        self._patience.refused(status)
 
     def _answer(self, number: int, stream: H2Stream, refusal: Refusal) -> None:
         response, body = rules.refusal_answer(refusal)

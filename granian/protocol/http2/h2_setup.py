@@ -10,6 +10,7 @@ from h2.settings import SettingCodes, Settings
 from hpack import NeverIndexedHeaderTuple
 
 from granian.protocol.hpack.decoder import TABLE_BYTES_DEFAULT
+from granian.protocol.http2 import rules
 from granian.protocol.limits import HTTP2_WINDOW_BYTES_LEAST
 from granian.protocol.responses import SECRET_FIELDS
 
@@ -40,8 +41,8 @@ def connection(limits: Http2Limits) -> H2Connection:
     )
     made.local_settings = _settings(limits, limits.stream_window_bytes)
     made.max_inbound_frame_size = limits.frame_bytes_max
-    # Over the limit a request is answered 431; far over it, its block is not even decoded.
-    made.decoder.max_header_list_size = 2 * limits.head_bytes_max
+    # Far over the limit, a block is not even decoded.
+    made.decoder.max_header_list_size = rules.excess_bytes(limits)
     return made
 
 

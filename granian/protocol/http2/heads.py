@@ -88,7 +88,7 @@ class HeadReader:
 
     def __init__(self, limits: Http2Limits) -> None:
         self._limits = limits
-        self._decoder = HpackDecoder()
+        self._decoder = HpackDecoder(fields_max=rules.excess_fields(limits))
         # Of requests with a body, and without one.
         self._memories = (_Memory(), _Memory())
         # Hashes of what came once, of some of it: most never comes again, and is not worth an entry.
@@ -107,7 +107,7 @@ class HeadReader:
         self.fields: Fields = []
 
     def read(self, block: bytes, ended: int) -> RequestHead:
-        """The head of a request; `ended`: 1 where no body follows, else 0. Raises HpackError, Refusal."""
+        """The head of a request; `ended`: 1 where no body follows, else 0. Raises HpackError, Refusal, ConnectionFault."""
         if self._decoder.changes != self._changes:
             self._forget()
         memory = self._memories[ended]
@@ -177,7 +177,7 @@ class HeadReader:
         self._changes = self._decoder.changes
 
     def trailers(self, block: bytes) -> Fields:
-        """The trailers of a request. Raises HpackError, Refusal."""
+        """The trailers of a request. Raises HpackError, Refusal, ConnectionFault."""
         return rules.request_trailers(self._decode(block), self._limits)
 
     def skip(self, block: bytes) -> None:
@@ -189,9 +189,8 @@ class HeadReader:
         fields = self.fields = decoder.decode(block)
         # No field is larger than the largest entry, or than what its own bytes may stand for: five bits are one (RFC 7541 5.2).
         most = len(fields) * (decoder.entry_bytes_max + rules.FIELD_BYTES_MORE) + 2 * len(block)
-        bound = self._limits.head_bytes_max
-        if most > bound and rules.list_bytes(fields) > bound:
-            raise rules.head_too_large()
+        if most > self._limits.head_bytes_max:
+            rules.check_list(fields, self._limits)
         return fields
 
     def _parsed(self, fields: Fields, *, ended: int) -> RequestHead:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from granian.protocol.contract import CHUNKED, Refusal, RequestHead
-from granian.protocol.hpack.decoder import HpackError
+from granian.protocol.hpack.decoder import HpackError, HpackExcessError
 from granian.protocol.http2 import rules
 from granian.protocol.http2.core import Http2Core
 from granian.protocol.http2.floods import FRAME_COST, SETTINGS_COST
@@ -110,6 +110,8 @@ class Http2Receiver(Http2Core):
                 ledger.begun(stream)
                 self._untold[stream] = self._reader.read(block, 0)
                 self.streams_open += 1
+        except HpackExcessError:
+            raise rules.list_excess() from None
         except HpackError as exc:
             raise ConnectionFault(COMPRESSION_ERROR, str(exc)) from None
         except Refusal as refusal:

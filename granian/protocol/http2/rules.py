@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from granian.protocol.contract import CHUNKED, Fields, Refusal, RequestHead
+from granian.protocol.http2.frames import ENHANCE_YOUR_CALM, ConnectionFault
 from granian.protocol.requests import (
     FIELD_BYTES,
     METHODS,
@@ -35,6 +36,13 @@ if TYPE_CHECKING:
 NAME_BYTES = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
 # RFC 9113 6.5.2: what each field counts for in a list beside its name and its value.
 FIELD_BYTES_MORE = 32
+
+# Over its bound a list is answered 431. So many times over it its connection ends, and the rest of its block need not be
+# decoded (RFC 9113 10.5.1): the text of the longest block that is taken comes to less, unless it is named again and again.
+EXCESS = 4
+# What the bounds count for at least.
+EXCESS_BYTES_LEAST = 64 * 1024
+EXCESS_FIELDS_LEAST = 64
 
 _USUAL_PSEUDO = frozenset({b':method', b':scheme', b':authority', b':path'})
 _KNOWN_PSEUDO = _USUAL_PSEUDO | {b':protocol'}
@@ -224,9 +232,28 @@ def list_bytes(fields: Iterable[Field]) -> int:
     return sum([len(name) + len(value) + FIELD_BYTES_MORE for name, value in fields])
 
 
-def head_too_large() -> Refusal:
-    """Why a field list over SETTINGS_MAX_HEADER_LIST_SIZE is refused (RFC 9113 10.5.1)."""
-    return Refusal(431, 'head too large')
+def excess_fields(limits: Http2Limits) -> int:
+    """How many fields a list may have for its connection to go on."""
+    return EXCESS * max(limits.fields_max, EXCESS_FIELDS_LEAST)
+
+
+def excess_bytes(limits: Http2Limits) -> int:
+    """… and how many bytes, by `list_bytes`."""
+    return EXCESS * max(limits.head_bytes_max, EXCESS_BYTES_LEAST)
+
+
+def check_list(fields: Fields, limits: Http2Limits) -> None:
+    """Bound a field list by SETTINGS_MAX_HEADER_LIST_SIZE. Raises Refusal, and ConnectionFault where it is far too large."""
+    size = list_bytes(fields)
+    if size > excess_bytes(limits) or len(fields) > excess_fields(limits):
+        raise list_excess()
+    if size > limits.head_bytes_max:
+        raise Refusal(431, 'head too large')
+
+
+def list_excess() -> ConnectionFault:
+    """Why a connection ends on which a list is far too large."""
+    return ConnectionFault(ENHANCE_YOUR_CALM, 'field list far too large')
 
 
 def request_line(fields: Iterable[Field]) -> bytes:

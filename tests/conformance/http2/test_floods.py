@@ -9,6 +9,7 @@ from tests.helpers.http2 import (
     ACK,
     CONTINUATION,
     DATA,
+    END_HEADERS,
     END_STREAM,
     ENHANCE_YOUR_CALM,
     GET,
@@ -55,6 +56,10 @@ FLOODS = {
     'rapid reset of requests with bodies': lambda talk, n: talk.headers(2 * n + 1, POST, end=False) + reset(2 * n + 1),
     'streams reset for a fault of theirs': lambda talk, n: talk.headers(2 * n + 1, POST, end=False) + window(2 * n + 1, 0),
     'malformed requests': lambda talk, n: talk.headers(2 * n + 1, [*GET, (b'X', b'1')]),
+    'heads over their bounds': lambda talk, n: talk.headers(2 * n + 1, [*GET, *[(b'x', b'')] * 50]),
+    'trailers over their bounds': lambda talk, n: (
+        talk.headers(2 * n + 1, POST, end=False) + talk.headers(2 * n + 1, [(b'x', b'')] * 50)
+    ),
     'too many streams': lambda talk, n: talk.headers(2 * n + 1, POST, end=False),
     'CONTINUATION': lambda talk, n: (frame(HEADERS, END_STREAM, 1) if not n else b'') + frame(CONTINUATION, 0, 1, b'\0\1a\1b'),
     'empty CONTINUATION': lambda talk, n: (frame(HEADERS, END_STREAM, 1) if not n else b'') + frame(CONTINUATION, 0, 1),
@@ -96,6 +101,8 @@ RESETS = [
     'rapid reset of requests with bodies',
     'streams reset for a fault of theirs',
     'malformed requests',
+    'heads over their bounds',
+    'trailers over their bounds',
 ]
 
 
@@ -110,15 +117,54 @@ def test_streams_that_come_to_nothing_are_counted_however_slowly_they_come(engin
     assert talk.goaway == ENHANCE_YOUR_CALM or (engine_name == 'h2' and talk.goaway == PROTOCOL_ERROR)
 
 
-def test_an_hpack_bomb_is_refused_without_being_unpacked(engine):
-    # One field of 4 KB in the table, named by each of 16 000 bytes.
+# One field of 4 000 bytes put into the table (RFC 7541 6.2.1), and a byte that names it again: it is the newest entry.
+BOMB, AGAIN = b'\x40\x01a\x7f\xa1\x1e' + b'x' * 4000, b'\xbe'
+BOMB_BYTES = 1 + 4000 + 32
+# A field of the static table, `:method: GET`: a list of many is small.
+CROWD = b'\x82'
+USUAL = b'\x82\x86\x84\x01\x04test'
+EXCESS_BYTES, EXCESS_FIELDS = 4 * 65536, 4 * 64
+
+
+@pytest.mark.parametrize(
+    'block',
+    [
+        BOMB + AGAIN * (EXCESS_BYTES // BOMB_BYTES),
+        BOMB + AGAIN * 9000,
+        CROWD * (EXCESS_FIELDS + 1),
+        CROWD * 15_000,
+        b'\x00\x01a\x01b' * (EXCESS_FIELDS + 1),
+    ],
+    ids=['just too large', 'a bomb', 'just too many', 'far too many', 'many literals'],
+)
+@pytest.mark.parametrize('trailers', [False, True])
+def test_a_list_far_over_its_bounds_ends_the_connection(engine, block, trailers):
+    # RFC 9113 10.5.1
+    talk = Talk(engine, reply=no_reply)
+    if trailers:
+        talk.feed(talk.headers(1, POST, end=False))
+    talk.feed(frame(HEADERS, END_HEADERS | END_STREAM, 1, block if trailers else USUAL + block))
+    assert talk.engine.closing
+    assert talk.goaway == ENHANCE_YOUR_CALM
+    assert [seen.gone is not None for seen in talk.requests.values()] == [True] * trailers
+
+
+def test_a_bomb_on_one_stream_too_many_ends_the_connection(engine):
+    talk = Talk(engine, limits(streams_max=1), reply=no_reply)
+    talk.feed(talk.headers(1), frame(HEADERS, END_HEADERS | END_STREAM, 3, USUAL + BOMB + AGAIN * 9000))
+    assert talk.engine.closing
+    assert talk.goaway == ENHANCE_YOUR_CALM
+
+
+@pytest.mark.parametrize('block', [BOMB + AGAIN * (EXCESS_BYTES // BOMB_BYTES - 2), CROWD * (EXCESS_FIELDS - 10)])
+def test_a_list_not_so_far_over_its_bounds_is_431_and_decoded_to_its_end(engine, block):
     talk = Talk(engine)
-    name, value = b'a', b'x' * 4000
-    block = b'\x40\x01' + name + b'\x7f\xa1\x1e' + value
-    assert len(value) == 127 + (0x21 | 0x1E << 7)
-    talk.feed(frame(HEADERS, 4 | END_STREAM, 1, talk.block(GET) + block + b'\xbe' * 9000))
-    assert talk.engine.closing or talk.responses[1].status == 431
-    assert not talk.requests
+    talk.feed(frame(HEADERS, END_HEADERS | END_STREAM, 1, USUAL + block + b'\x40\x05x-new\x05value'))
+    assert talk.responses[1].status == 431
+    talk.feed(frame(HEADERS, END_HEADERS | END_STREAM, 3, USUAL + AGAIN))
+    assert talk.responses[3].status == 200
+    assert (b'x-new', b'value') in talk.requests[3].head.fields
+    assert not talk.engine.closing
 
 
 def test_keep_alive_pings_go_on_for_ever(engine):
