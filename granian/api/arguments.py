@@ -43,8 +43,14 @@ def given_to(server: Any, *, leave_out: Container[str]) -> dict[str, Any]:
         for each in fields(server)
         if each.name not in leave_out
         and (value := getattr(server, each.name)) is not None
+        and not _is_empty(value)
         and (value != each.default or each.name == 'interface')
     }
+
+
+def _is_empty(value: Any) -> bool:
+    """No files, no names: as if nobody had said it."""
+    return isinstance(value, (list, tuple, set, frozenset)) and not value
 
 
 def loaded(given: Mapping[str, Any]) -> Loaded:

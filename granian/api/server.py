@@ -14,6 +14,8 @@ from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes, SSLPro
 from granian.errors import ConfigurationError
 from granian.log import LogLevels
 from granian.process.extras import Extras
+from granian.process.plan.mounts import threads_max
+from granian.process.plan.sections import exchanges_max
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -98,6 +100,17 @@ class Granian(Hooks):
         self._given = given_to(self, leave_out=_NO_OPTIONS)
         self._loaded = loaded(self._given)
         self.pid: int | None = None
+        self._settle()
+
+    def _settle(self) -> None:
+        """Attributes that upstream's have after construction: what nobody said, or said too low, is what it came to."""
+        config = self._loaded.config
+        self.workers = config.server.workers
+        self.runtime_threads = config.server.runtime_threads
+        self.backlog = config.listeners[0].backlog
+        self.backpressure = exchanges_max(config)
+        app = config.apps[0]
+        self.blocking_threads = threads_max(app, self.backpressure) if app.interface == 'wsgi' else 1
 
     @property
     def bind_addr(self) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from granian.config.faults import ConfigurationFaults, Fault
+from granian.config.leniency import items_of, leniently
 from granian.config.model import Config
 from granian.config.options import default_bind, option_at, table_at
 from granian.config.reading.settings import reading
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 _FIRST_BIND: KeyPath = ('listeners', 0, 'bind')
 _SOURCE_ORDER = {'file': 0, 'variable': 1, 'flag': 2, 'argument': 2}
-ROUTE_NAMES = frozenset({'--static-path-route', 'GRANIAN_STATIC_PATH_ROUTE', 'static_path_route'})
 NO_APP = 'no application to serve; name one as the argument APP, or in a table [[apps]] with target = "module:app"'
 
 
@@ -62,8 +62,9 @@ def load(
     `argument_names`: the flags are the arguments of a call, and this is what it names them.
     """
     faults: list[Fault] = []
+    unused: list[str] = []
     situation = Situation(files, flags, environ, cwd, argument_names)
-    root = _merged(situation, faults)
+    root = _merged(situation, faults, unused)
     whole = not any(fault.unread for fault in faults)
     config, wrong = _validated(root, faults)
     if config is not None and whole:
@@ -74,19 +75,24 @@ def load(
     if faults or config is None:
         raise ConfigurationFaults(sorted(faults, key=_report_order))
     origins = {key_text(path): node.origin for path, node in leaves(root)}
-    return Loaded(config, origins, label_of(situation), tuple(cwd / source.path for source in file_sources(situation)))
+    return Loaded(
+        config.noting(unused),
+        origins,
+        label_of(situation),
+        tuple(cwd / source.path for source in file_sources(situation)),
+    )
 
 
-def _merged(situation: Situation, faults: list[Fault]) -> Node:
+def _merged(situation: Situation, faults: list[Fault], unused: list[str]) -> Node:
     """One document of all sources, by their precedence."""
     layers = {reader: reader(situation, faults) for reader in PRECEDENCE if reader is not read_env_files}
-    provisional = _stacked([layer for reader in PRECEDENCE for layer in layers.get(reader, ())], [])
+    provisional = _stacked([layer for reader in PRECEDENCE for layer in layers.get(reader, ())], [], [])
     with_env_files = replace(situation, env_files=_env_files(provisional))
     layers[read_env_files] = read_env_files(with_env_files, faults)
-    return _stacked([layer for reader in PRECEDENCE for layer in layers[reader]], faults)
+    return _stacked([layer for reader in PRECEDENCE for layer in layers[reader]], faults, unused)
 
 
-def _stacked(layers: Sequence[Layer], faults: list[Fault]) -> Node:
+def _stacked(layers: Sequence[Layer], faults: list[Fault], unused: list[str]) -> Node:
     root, socket_named = ROOT, False
     every: dict[tuple[str, str], Node] = {}
     for layer in layers:
@@ -97,26 +103,12 @@ def _stacked(layers: Sequence[Layer], faults: list[Fault]) -> Node:
         bind = _completed_bind(root, layer.parts, faults, socket_named=socket_named)
         if bind is not None:
             root = merge(root, nested(_FIRST_BIND, bind), (), faults)
-    for (section, _), leaf in every.items():
-        if not _items(root, section):
-            faults.append(leaf.origin.fault(section, f'there is no [[{section}]] that this could be for'))
-    return _with_fall_through(root)
-
-
-def _with_fall_through(root: Node) -> Node:
-    """A folder that upstream's flags put at '/' leaves to the application what it has not: upstream asks folders first."""
-    folders = _items(root, 'static')
-    if not folders:
-        return root
-    return Node({**root.value, 'static': Node([*map(_leaving, folders)], root.value['static'].origin)}, root.origin)
-
-
-def _leaving(folder: Node) -> Node:
-    route = folder.value.get('path') if isinstance(folder.value, dict) else None
-    if route is None or route.origin.name not in ROUTE_NAMES or {'fall_through', 'fallback'} & folder.value.keys():
-        return folder
-    is_root = isinstance(route.value, str) and set(route.value) == {'/'}
-    return Node({**folder.value, 'fall_through': Node(True, route.origin)}, folder.origin) if is_root else folder
+    unused += [
+        f'{leaf.origin.where()}: {key} has no effect: there is no [[{section}]] that it could be for'
+        for (section, key), leaf in every.items()
+        if not items_of(root, section)
+    ]
+    return leniently(root, unused)
 
 
 def _with_every(root: Node, own: Mapping[tuple[str, str], Node], known: Mapping[tuple[str, str], Node]) -> Node:
@@ -126,16 +118,11 @@ def _with_every(root: Node, own: Mapping[tuple[str, str], Node], known: Mapping[
             Node({**item.value, key: leaf}, item.origin)
             if isinstance(item.value, dict) and ((section, key) in own or key not in item.value)
             else item
-            for item in _items(root, section)
+            for item in items_of(root, section)
         ]
         if items:
             root = Node({**root.value, section: Node(items, root.value[section].origin)}, root.origin)
     return root
-
-
-def _items(root: Node, section: str) -> list[Node]:
-    node, depth = find(root, (section,))
-    return node.value if depth and isinstance(node.value, list) else []
 
 
 def _env_files(root: Node) -> list[tuple[Path, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -35,6 +35,8 @@ from granian.config.types.fields import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pydantic_settings import PydanticBaseSettingsSource
 
 KIB, MIB = 1024, 1024 * 1024
@@ -264,6 +266,19 @@ class Config(BaseSettings):
     timeouts: Annotated[Timeouts, Field(description='Time a connection may spend waiting for the client.')] = Timeouts()
     logging: Annotated[Logging, Field(description="The server's own log and the access log.")] = Logging()
     reload: Annotated[Reload, Field(description='Reload by itself when files change: for development.')] = Reload()
+
+    # No part of the document: what sources said that has no effect, for the log.
+    _unused: tuple[str, ...] = PrivateAttr(())
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        return self._unused
+
+    def noting(self, unused: Iterable[str]) -> Config:
+        """The same, and lines about what sources said that has no effect."""
+        noted = self.model_copy()
+        noted._unused = tuple(unused)
+        return noted
 
     @classmethod
     def settings_customise_sources(

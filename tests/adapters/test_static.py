@@ -174,6 +174,25 @@ async def test_a_folder_has_an_index_and_its_address_ends_in_a_slash(loop, engin
 
 @ONLY_FAST
 @one_loop
+async def test_an_index_answers_without_the_slash_where_nobody_is_redirected(loop, engine, tmp_path):
+    put(tmp_path, 'index.html', b'top')
+    put(tmp_path, 'sub/index.html', b'sub')
+    (tmp_path / 'bare').mkdir()
+    async with folder(loop, engine, tmp_path, at='/static', index='index.html', index_redirect=False) as server:
+        for target, body in (
+            ('/static', b'top'),
+            ('/static/', b'top'),
+            ('/static/sub', b'sub'),
+            ('/static/sub/', b'sub'),
+        ):
+            reply = await server.get(target)
+            assert (reply.status, reply.body, reply['content-type']) == (200, body, b'text/html; charset=utf-8')
+        for target in ('/static/bare', '/static/bare/', '/static/index.html/', '/static/none'):
+            assert (await server.get(target)).status == 404
+
+
+@ONLY_FAST
+@one_loop
 async def test_without_an_index_folders_are_not_found(loop, engine, tmp_path):
     put(tmp_path, 'sub/index.html', b'sub')
     async with folder(loop, engine, tmp_path) as server:

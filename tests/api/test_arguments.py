@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 import granian
-from granian.api.arguments import given_to, loaded
 from granian.api.server import Granian
 from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols
 from granian.errors import ConfigurationError
@@ -19,7 +18,7 @@ from tests.helpers.certificates import Authority
 
 
 def config_of(server):
-    return loaded(given_to(server, leave_out={'log_dictconfig', 'reload_filter'})).config
+    return server._loaded.config
 
 
 async def app(scope, receive, send):
@@ -28,9 +27,11 @@ async def app(scope, receive, send):
 
 def test_import_paths_are_upstreams():
     from granian.server import Server as Whole
+    from granian.server.mp import MPServer
 
     assert granian.Granian is Granian
     assert Whole is Granian
+    assert MPServer is Granian
     assert set(granian.__all__) == {'__version__', 'loops', 'Granian'}
     assert 'asyncio' in granian.loops
     with pytest.raises(AttributeError, match='nothing'):
@@ -186,6 +187,43 @@ def test_neither_files_nor_the_environment_are_read(tmp_path, monkeypatch):
     (tmp_path / 'granian.toml').write_text('[server]\nworkers = 7\n')
     monkeypatch.setenv('GRANIAN_WORKERS', '5')
     assert config_of(Granian('main:app')).server.workers == 1
+
+
+# Each of these starts upstream's server.
+@pytest.mark.parametrize(
+    ('given', 'said'),
+    [
+        ({'uds_permissions': 0o600}, 'listeners[0].permissions has no effect: there is no Unix socket'),
+        ({'url_path_prefix': '/x'}, 'apps[0].root_path has no effect: RSGI has no root path'),
+        ({'static_path_expires': 60}, 'expires has no effect: there is no [[static]] that it could be for'),
+        ({'static_path_dir_to_file': 'a.html'}, 'index has no effect: there is no [[static]] that it could be for'),
+    ],
+)
+def test_what_has_no_effect_is_said_and_starts_all_the_same(given, said):
+    config = config_of(Granian('main:app', **given))
+    ((name, _),) = given.items()
+    assert config.unused == (f'argument {name}: {said}',)
+    assert config == config_of(Granian('main:app')).noting(config.unused)
+
+
+def test_lists_without_items_are_as_if_nobody_had_said_them():
+    server = Granian('main:app', ssl_crl=[], env_files=[], static_path_route=[], static_path_mount=(), reload_paths=[])
+    assert config_of(server) == config_of(Granian('main:app'))
+
+
+@pytest.mark.parametrize(
+    ('given', 'settled'),
+    [
+        ({}, (1, 1, 1024, 1024, 1)),
+        ({'workers': 0, 'runtime_threads': 0, 'backlog': 1}, (1, 1, 128, 128, 1)),
+        ({'workers': 4, 'interface': 'wsgi'}, (4, 1, 1024, 256, 128)),
+        ({'interface': 'wsgi', 'backpressure': 9, 'blocking_threads': 3}, (1, 1, 1024, 9, 3)),
+    ],
+)
+def test_attributes_say_what_it_came_to(given, settled):
+    server = Granian('main:app', **given)
+    found = (server.workers, server.runtime_threads, server.backlog, server.backpressure, server.blocking_threads)
+    assert found == settled
 
 
 def test_hooks_are_decorators():

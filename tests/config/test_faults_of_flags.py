@@ -60,15 +60,6 @@ flag --uds-permissions: listeners[0].permissions: 999 is not between 0o000 and 0
 1 flag has faults; nothing was started""",
     ),
     (
-        'flag-permissions-without-a-socket',
-        '',
-        {},
-        {'--uds-permissions': '0600'},
-        """\
-flag --uds-permissions: listeners[0].permissions: only a unix: listener has permissions, not 127.0.0.1:8000
-1 flag has faults; nothing was started""",
-    ),
-    (
         'flag-set-without-a-value',
         '',
         {},

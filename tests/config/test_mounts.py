@@ -119,11 +119,6 @@ def test_expires_and_index_of_the_flags_are_for_all_folders(toml, environ, flags
             "flag --static-path-mount: static[0].directory: 'nowhere': no such directory (looked for <dir>/nowhere)",
         ),
         (
-            {'GRANIAN_STATIC_PATH_EXPIRES': '5'},
-            {},
-            'environment GRANIAN_STATIC_PATH_EXPIRES: static: there is no [[static]] that this could be for',
-        ),
-        (
             {'GRANIAN_STATIC_PATH_EXPIRES': 'soon'},
             {'--static-path-mount': ('st', 'st2'), '--static-path-route': ('/a', '/b')},
             (
@@ -185,6 +180,63 @@ def test_folder_at_the_root_does_not_fall_through_where_somebody_says_otherwise(
     flags = {'--static-path-mount': ('st',), '--static-path-route': ('/',)}
 
     assert not loaded(environ=says, flags=flags).config.static[0].fall_through
+
+
+@pytest.mark.parametrize(
+    ('environ', 'flags'),
+    [
+        ({'GRANIAN_STATIC_PATH_DIR_TO_FILE': 'a.html'}, {}),
+        ({}, {'--static-path-dir-to-file': 'a.html'}),
+    ],
+)
+def test_file_for_folders_by_upstreams_flag_answers_with_and_without_the_slash(environ, flags, loaded, folders):
+    toml = '[[static]]\ndirectory = "st2"\npath = "/b"\nindex_redirect = true\n'
+    mounted = {'--static-path-mount': ('st',), **flags}
+
+    assert not loaded(environ=environ, flags=mounted).config.static[0].index_redirect
+    assert loaded(toml, environ=environ, flags=flags).config.static[0].index_redirect
+    assert loaded('[[static]]\ndirectory = "st"\nindex = "a.html"\n').config.static[0].index_redirect
+
+
+@pytest.mark.parametrize(
+    ('environ', 'flags', 'unused'),
+    [
+        (
+            {'GRANIAN_STATIC_PATH_EXPIRES': '5'},
+            {},
+            'environment GRANIAN_STATIC_PATH_EXPIRES: expires has no effect: there is no [[static]] that it could be for',
+        ),
+        (
+            {'GRANIAN_URL_PATH_PREFIX': '/x'},
+            {'--interface': 'RSGI'},
+            'environment GRANIAN_URL_PATH_PREFIX: apps[0].root_path has no effect: RSGI has no root path',
+        ),
+        (
+            {},
+            {'--uds-permissions': '0o600', '--port': '9000'},
+            'flag --uds-permissions: listeners[0].permissions has no effect: there is no Unix socket',
+        ),
+    ],
+)
+def test_upstreams_options_without_effect_are_told_and_left_out(environ, flags, unused, loaded):
+    config = loaded(environ=environ, flags={'APP': 'main:app', **flags}).config
+
+    assert config.unused == (unused,)
+    assert (config.static, config.apps[0].root_path, config.listeners[0].permissions) == ((), '', None)
+
+
+@pytest.mark.parametrize(
+    ('environ', 'flags'),
+    [
+        ({'GRANIAN_URL_PATH_PREFIX': '/x'}, {'--interface': 'asgi'}),
+        ({'GRANIAN_UDS_PERMISSIONS': '0o600'}, {'--uds': 'run.sock'}),
+    ],
+)
+def test_upstreams_options_with_an_effect_are_kept(environ, flags, loaded):
+    config = loaded(environ=environ, flags={'APP': 'main:app', **flags}).config
+
+    assert config.unused == ()
+    assert config.apps[0].root_path == '/x' or config.listeners[0].permissions == 0o600
 
 
 def test_applications_that_nobody_named_are_numbered_where_they_would_be_called_the_same(loaded):

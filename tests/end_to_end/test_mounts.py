@@ -125,6 +125,8 @@ def test_upstreams_static_flags_serve_folders_beside_the_application(examples):
     with running_server(*words, cwd=examples) as server:
         address = ('127.0.0.1', server.port)
         assert ask(address, 'x', '/site/')[2].startswith(b'<!doctype html>')
+        # A client of upstream's follows no redirect.
+        assert ask(address, 'x', '/site')[2].startswith(b'<!doctype html>')
         status, fields, body = ask(address, 'x', '/files/prices.csv')
         assert (status, fields['cache-control'], body) == (200, 'max-age=60', b'item,price\ntea,3\n')
         assert ask(address, 'x', '/filesx')[2] == ask(address, 'x', '/')[2] == b'Hello from granian\n'

@@ -278,6 +278,7 @@ def test_every_key_of_a_folder_reaches_its_settings(tmp_path):
         'directory': str(tmp_path), 'path': '/f', 'hosts': ['h'], 'index': 'i', 'fallback': 'a/b', 'expires': '1m',
         'cache': {'*.js': 'immutable', 'x/**': 'no-cache'}, 'precompressed': ['br', 'gzip'], 'dotfiles': 'deny',
         'symlinks': 'none', 'charset': 'latin-1', 'media_types': {'x': 'a/b'}, 'headers': {'X-A': '1'},
+        'index_redirect': False,
     }  # fmt: skip
     (folder,) = made(static=[document]).folders
 
@@ -286,7 +287,7 @@ def test_every_key_of_a_folder_reaches_its_settings(tmp_path):
         StaticSettings(
             str(tmp_path), index='i', fallback='a/b', expires_s=60,
             cache_rules=(CacheRule('*.js', 'immutable'), CacheRule('x/**', 'no-cache')), precompressed=('br', 'gzip'),
-            dotfiles='deny', symlinks='none', charset='latin-1', media_types=(('x', 'a/b'),),
+            dotfiles='deny', symlinks='none', charset='latin-1', media_types=(('x', 'a/b'),), index_redirect=False,
         ),
         TermsSettings(fields=((b'x-a', b'1'),)),
     )  # fmt: skip

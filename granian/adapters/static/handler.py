@@ -122,8 +122,10 @@ class StaticFiles:
                 names_folder = True
             except OSError as exc:
                 _check_missing(exc)
-            if names_folder and not path.endswith('/') and self._has_index(segments):
-                return _with_slash(head)
+            if names_folder and not path.endswith('/') and self._index is not None:
+                found = self._without_slash(head, [*segments, self._index])
+                if found is not None:
+                    return found
         if self._fallback is None:
             return None
         try:
@@ -132,15 +134,16 @@ class StaticFiles:
             _check_missing(exc)
             return None
 
-    def _has_index(self, segments: list[bytes]) -> bool:
-        if self._index is None:
-            return False
+    def _without_slash(self, head: RequestHead, segments: list[bytes]) -> tuple[int, Representation] | bytes | None:
+        """What is done for a folder whose path does not end in a slash, where it has the index of these segments."""
         try:
-            os.close(self._root.open([*segments, self._index])[0])
+            if not self.settings.index_redirect:
+                return self._open(head, segments)
+            os.close(self._root.open(segments)[0])
         except OSError as exc:
             _check_missing(exc)
-            return False
-        return True
+            return None
+        return _with_slash(head)
 
     def _open(self, head: RequestHead, segments: list[bytes]) -> tuple[int, Representation]:
         descriptor, facts = self._root.open(segments)

@@ -29,6 +29,8 @@ class StaticSettings:
     directory: str
     # Name of the file that answers for a folder; None: folders are not found.
     index: str | None = None
+    # A folder's path without its closing slash is redirected to the one with it; else the index answers for both.
+    index_redirect: bool = True
     # Path below the folder of the file that answers, with 200, for all that is not found (single-page applications).
     # It answers before `fall_through` would: giving both makes no sense.
     fallback: str | None = None

@@ -222,12 +222,19 @@ class Static(Section):
     index: Annotated[
         FileName | None,
         Field(
-            description='The file that answers for a folder; a path without its closing slash is redirected. '
-            'Without it a folder is not found.',
+            description='The file that answers for a folder. Without it a folder is not found.',
             examples=['index.html'],
         ),
         Flag('--static-path-dir-to-file', 'File that answers for a folder', every=True),
     ] = None
+    index_redirect: Annotated[
+        Switch,
+        Field(
+            description="The path of a folder without its closing slash is redirected to the one with it, so that the page's "
+            'relative links work. Else, and with `--static-path-dir-to-file`, `index` answers for both.',
+            examples=[False],
+        ),
+    ] = True
     fallback: Annotated[
         FilePathBelow | None,
         Field(

@@ -124,6 +124,7 @@ def _files(folder: Static) -> StaticSettings:
         precompressed=folder.precompressed,
         dotfiles=folder.dotfiles,
         symlinks=folder.symlinks,
+        index_redirect=folder.index_redirect,
         fall_through=folder.fall_through,
         charset=folder.charset,
         media_types=folder.media_types,

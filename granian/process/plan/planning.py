@@ -75,6 +75,7 @@ def oddities(config: Config) -> Iterator[tuple[int, str]]:
     """What works, but hardly as meant: lines for the log, by level."""
     server = config.server
     cpus = os.cpu_count() or 1
+    yield from ((WARNING, text) for text in config.unused)
     if server.workers > cpus:
         yield WARNING, f'There are more workers ({server.workers}) than CPUs ({cpus})'
     for name in _idle_with_reload(config):
