@@ -8,7 +8,7 @@ from h2.errors import ErrorCodes
 
 from granian.protocol.http2.floods import FRAME_COST, SETTINGS_COST
 from granian.protocol.http2.frames import ConnectionFault, check_dependency
-from granian.protocol.http2.settings import read_settings
+from granian.protocol.http2.settings import read_settings, table_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,17 @@ HEAD_BYTES = 9
 class FrameGate:
     """Cuts the input into frames and lets pass those that may come at all."""
 
-    __slots__ = ('_block_bytes', '_data', '_limits', '_patience', '_preface', '_settings', 'in_head', 'said_goodbye')
+    __slots__ = (
+        '_block_bytes',
+        '_data',
+        '_limits',
+        '_patience',
+        '_preface',
+        '_settings',
+        'in_head',
+        'said_goodbye',
+        'table_sizes',
+    )
 
     def __init__(self, limits: Http2Limits, patience: Patience) -> None:
         self._limits = limits
@@ -38,6 +48,8 @@ class FrameGate:
         self.in_head = True
         # The frame handed out last is a GOAWAY.
         self.said_goodbye = False
+        # Those of the SETTINGS handed out last, which h2 knows the last of alone.
+        self.table_sizes: list[int] = []
 
     def frames(self, data: bytes, stream_last: int) -> Iterator[bytes]:
         """The whole frames there are by now, the preface first. Raises ConnectionFault."""
@@ -92,7 +104,7 @@ class FrameGate:
             self._count_block(flags, size)
         elif kind == SETTINGS and not flags & 1 and not stream:
             # All the values, also those that another one follows.
-            read_settings(payload)
+            self.table_sizes = table_sizes(read_settings(payload))
         elif kind == PUSH_PROMISE:
             # RFC 9113 8.4
             raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, 'PUSH_PROMISE from a client')

@@ -71,6 +71,9 @@ class H2Receiver(H2Core):
         if frame[3] == SETTINGS:
             # h2 forgets streams that are over as it counts them. Else their windows could overflow (RFC 9113 6.9.2).
             _ = self._h2.open_inbound_streams
+            for size in self._gate.table_sizes:
+                self._h2.encoder.header_table_size = size
+            self._gate.table_sizes = []
         try:
             events = self._h2.receive_data(frame)
         except ProtocolError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -11,6 +11,7 @@ from hpack import NeverIndexedHeaderTuple
 
 from granian.protocol.hpack.decoder import TABLE_BYTES_DEFAULT
 from granian.protocol.http2 import rules
+from granian.protocol.http2.frames import NO_RFC7540_PRIORITIES
 from granian.protocol.limits import HTTP2_WINDOW_BYTES_LEAST
 from granian.protocol.responses import SECRET_FIELDS
 
@@ -62,6 +63,7 @@ def _settings(limits: Http2Limits, window_bytes: int) -> Settings:
             SettingCodes.MAX_FRAME_SIZE: limits.frame_bytes_max,
             SettingCodes.MAX_HEADER_LIST_SIZE: limits.head_bytes_max,
             SettingCodes.ENABLE_CONNECT_PROTOCOL: 1,
+            cast('SettingCodes', NO_RFC7540_PRIORITIES): 1,
         },
     )
 

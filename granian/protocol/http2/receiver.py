@@ -19,7 +19,6 @@ from granian.protocol.http2.frames import (
     FRAME_BYTES_LARGEST,
     FRAME_SIZE_ERROR,
     GOAWAY,
-    HEADER_TABLE_SIZE,
     HEADERS,
     INITIAL_WINDOW_SIZE,
     MAX_FRAME_SIZE,
@@ -40,7 +39,7 @@ from granian.protocol.http2.frames import (
     unpadded,
 )
 from granian.protocol.http2.reader import FrameReader
-from granian.protocol.http2.settings import frame_bytes_max, read_settings
+from granian.protocol.http2.settings import frame_bytes_max, read_settings, table_sizes
 from granian.protocol.http2.states import GONE, RESET, admits
 from granian.protocol.http2.streams import ALL, NOTHING, Stream
 
@@ -352,10 +351,11 @@ class Http2Receiver(Http2Core):
         self._apply(settings)
         self.output.append(frame(SETTINGS, ACK, 0, b''))
 
-    def _apply(self, settings: dict[int, int]) -> None:
+    def _apply(self, pairs: list[tuple[int, int]]) -> None:
         outlet = self._outlet
-        if HEADER_TABLE_SIZE in settings:
-            self._writer.encoder.resize(settings[HEADER_TABLE_SIZE])
+        settings = dict(pairs)
+        for size in table_sizes(pairs):
+            self._writer.encoder.resize(size)
         outlet.frame_bytes_max = min(settings.get(MAX_FRAME_SIZE, outlet.frame_bytes_max), FRAME_BYTES_LARGEST)
         if INITIAL_WINDOW_SIZE in settings:
             streams = list(self._ledger.streams.values())

@@ -212,6 +212,9 @@ def _apply_request_line(head: RequestHead, pseudo: dict[bytes, bytes], limits: H
     method, path = pseudo[b':method'], pseudo[b':path']
     if head.upgrade:
         head.method = 'CONNECT'
+    elif method == b'CONNECT':
+        # RFC 9113 8.5
+        raise Refusal(400, 'bad pseudo-fields of CONNECT')
     else:
         head.method = METHODS.get(method) or method_name(method)
     if pseudo[b':scheme'] not in _SCHEMES and pseudo[b':scheme'].lower() not in _SCHEMES:

@@ -11,6 +11,7 @@ from granian.protocol.http2.frames import (
     FRAME_BYTES_DEFAULT,
     FRAME_BYTES_LARGEST,
     FRAME_SIZE_ERROR,
+    HEADER_TABLE_SIZE,
     INITIAL_WINDOW_SIZE,
     MAX_CONCURRENT_STREAMS,
     MAX_FRAME_SIZE,
@@ -23,6 +24,8 @@ from granian.protocol.http2.frames import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from granian.protocol.limits import Http2Limits
 
 _FLAGS = frozenset({ENABLE_PUSH, ENABLE_CONNECT_PROTOCOL, NO_RFC7540_PRIORITIES})
@@ -44,15 +47,20 @@ def frame_bytes_max(limits: Http2Limits) -> int:
     return min(max(limits.frame_bytes_max, FRAME_BYTES_DEFAULT), FRAME_BYTES_LARGEST)
 
 
-def read_settings(payload: bytes) -> dict[int, int]:
-    """The settings of a payload: the last of each (RFC 9113 6.5.3). Raises ConnectionFault."""
+def read_settings(payload: bytes) -> list[tuple[int, int]]:
+    """The settings of a payload, in their order: of each the last holds (RFC 9113 6.5.3). Raises ConnectionFault."""
     if len(payload) % SETTING.size:
         raise ConnectionFault(FRAME_SIZE_ERROR, 'SETTINGS of a bad length')
-    settings: dict[int, int] = {}
+    settings: list[tuple[int, int]] = []
     for key, value in SETTING.iter_unpack(payload):
         _check(key, value)
-        settings[key] = value
+        settings.append((key, value))
     return settings
+
+
+def table_sizes(settings: Iterable[tuple[int, int]]) -> list[int]:
+    """All of HPACK's: not the last alone counts, but the smallest, too (RFC 7541 4.2)."""
+    return [value for key, value in settings if key == HEADER_TABLE_SIZE]
 
 
 def _check(key: int, value: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hpack.hpack
 import pytest
 
 from granian.errors import FlowError, InvalidResponse
@@ -340,18 +341,24 @@ def test_the_same_response_many_times(engine):
         assert talk.responses[stream].value(b'content-type') == b'text/plain'
 
 
-@pytest.mark.parametrize('sizes', [[100], [100, 100], [0, 100, 65535, 100], [100, 4096, 4096], [100, 100000]])
-def test_the_client_is_told_of_each_smaller_table(engine, sizes):
+@pytest.mark.parametrize('together', [False, True])
+@pytest.mark.parametrize(
+    'sizes', [[100], [100, 100], [0, 100, 65535, 100], [100, 4096, 4096], [100, 100000], [0, 4096]]
+)
+def test_the_client_is_told_of_each_smaller_table(engine, sizes, together):
     # RFC 7541 4.2. Found by the fuzzer: of a size that was set twice, or was small enough as it was, h2 told nothing.
     talk = Talk(engine, reply=no_reply)
     fields = [(b'x-%d' % number, b'value %d' % number) for number in range(20)]
     for stream in (1, 3, 5):
         talk.feed(talk.headers(stream))
         if stream == 5:
-            talk.feed(*[settings((1, size)) for size in sizes])
+            pairs = [(1, size) for size in sizes]
+            talk.feed(*([settings(*pairs)] if together else [settings(pair) for pair in pairs]))
         talk.engine.respond(stream, response_head(200, fields), b'')
         talk.settle()
-    assert talk.sent(HEADERS, 5)[0].payload[0] >> 5 == 1
+    # Of the smallest first.
+    told, _ = hpack.hpack.decode_integer(talk.sent(HEADERS, 5)[0].payload, 5)
+    assert (talk.sent(HEADERS, 5)[0].payload[0] >> 5, told) == (1, min(sizes))
     talk.feed(talk.headers(7))
     talk.engine.respond(7, response_head(200, fields), b'')
     talk.settle()

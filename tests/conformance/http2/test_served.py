@@ -170,6 +170,8 @@ def test_the_start_of_a_connection(engine):
     assert (first.kind, first.flags) == (SETTINGS, 0)
     assert (pairs[3], pairs[4], pairs[8]) == (16, 100000, 1)
     assert pairs[6] >= 8192
+    # RFC 9218 2.1
+    assert pairs[9] == 1
     assert pairs.get(5, 16384) == 16384
     assert second == (8, 0, 0, struct.pack('>I', 200000 - 65535))
 

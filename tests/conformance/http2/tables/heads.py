@@ -82,5 +82,6 @@ MALFORMED = {
     'extended CONNECT without :authority (RFC 8441 4)': without(b':authority', fields=CONNECT),
     'CONNECT with :path (8.5)': swap(b':method', b'CONNECT', without(b':scheme')),
     'CONNECT with :scheme (8.5)': swap(b':method', b'CONNECT', without(b':path')),
+    'CONNECT with :scheme and :path (8.5)': swap(b':method', b'CONNECT'),
     'CONNECT without :authority (8.5)': [(b':method', b'CONNECT')],
 }
