@@ -9,6 +9,8 @@ import pytest
 
 from granian.server import serving
 from granian.server.tls.handshake import Handshake
+from granian.tls_terms import ClientTrust
+from tests.helpers.certificates import CLIENT, ec_key, rsa_key
 from tests.helpers.serving import echo
 from tests.helpers.tls import authority, tls_settings
 
@@ -43,6 +45,38 @@ async def test_client_comes_back_by_ticket_or_not_at_all(version, tickets, knows
         assert second.peer.tls.session_reused is tickets
         await second.get()
         assert (await second.reply()).status == 200
+
+
+@pytest.mark.parametrize('key', [ec_key, rsa_key])
+@pytest.mark.parametrize('version', ['TLSv1_2', 'TLSv1_3'])
+async def test_client_does_not_come_back_when_its_certificate_has_expired(
+    version, key, encrypted, tmp_path, monkeypatch, caplog
+):
+    own = authority().issue('alice', usage=CLIENT)
+    (tmp_path / 'ca.pem').write_text(authority().pem)
+    context = authority().client_context(own, tmp_path)
+    context.maximum_version = ssl.TLSVersion[version]
+    clients = ClientTrust(str(tmp_path / 'ca.pem'), (), required=False)
+
+    async with encrypted(tls={'issued': authority().issue(key=key()), 'clients': clients}) as server:
+
+        async def come(session=None):
+            client = await server.connect(shake=False)
+            await client.handshake(context, session=session)
+            await client.get()
+            assert (await client.reply()).status == 200
+            return client.peer.tls
+
+        first = await come()
+        assert (await come(first.session)).session_reused
+        late = own.certificate.not_valid_after_utc.timestamp() + 1
+        monkeypatch.setattr('granian.server.tls.handshake.time.time', lambda: late)
+        with pytest.raises((ssl.SSLError, OSError)):
+            await come(first.session)
+        await server.until(lambda: not [each for each in server.connections if isinstance(each, Handshake)])
+    assert [
+        record.levelname for record in caplog.records if 'certificate of the session has expired' in record.getMessage()
+    ] == ['WARNING']
 
 
 async def test_the_one_ticket_leaves_with_the_first_answer(encrypted):

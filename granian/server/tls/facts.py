@@ -72,6 +72,12 @@ class TlsFacts:
         return _verified_chain(self._tls) or [own]
 
 
+def comes_too_late(tls: ssl.SSLObject, now_s: float) -> bool:
+    """Whether a client comes back by a session that outlives its certificate: OpenSSL asks for the time in full handshakes alone."""
+    own = tls.getpeercert(binary_form=True) if tls.session_reused else None
+    return own is not None and x509.certificate(own).not_after_s < now_s
+
+
 def _verified_chain(tls: ssl.SSLObject) -> list[bytes]:
     # Public from Python 3.13 on, and before that only further inside.
     if hasattr(tls, 'get_verified_chain'):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import time
 from collections import deque
 from typing import TYPE_CHECKING, cast
 
 from granian.certificates import in_words
 from granian.server.deadlines import NEVER
-from granian.server.tls.facts import TlsFacts
+from granian.server.tls.facts import TlsFacts, comes_too_late
 from granian.server.tls.hello import HelloReader, objection
 from granian.server.tls.pump import TlsPump
 
@@ -216,9 +217,13 @@ class Handshake(asyncio.Protocol):
             self._transport.write(self._outgoing.read())
 
     def _done(self) -> None:
-        self._over = True
         tls = self._tls
         assert tls is not None
+        if comes_too_late(tls, time.time()):
+            self._forget_bytes()
+            self._end('the certificate of the session has expired', is_refusal=True)
+            return
+        self._over = True
         if tls.version() != 'TLSv1.3':
             self._send()
         # RFC 8446 4.6.1: what is left to send in TLS 1.3 is a ticket, which nobody waits for. It leaves with the first answer.
@@ -240,15 +245,19 @@ class Handshake(asyncio.Protocol):
         service.wheel.forget(self)
         self._listener.gate.leave(self, service.wheel.now)
 
-    def _failed(self, exc: ssl.SSLError) -> None:
-        # Others use it next.
+    def _forget_bytes(self) -> None:
+        """Others use the buffers next."""
         self._incoming.read()
+        self._outgoing.read()
+
+    def _failed(self, exc: ssl.SSLError) -> None:
         if exc.reason == 'HTTP_REQUEST':
-            self._outgoing.read()
+            self._forget_bytes()
             self._transport.write(SPEAKS_TLS)
             self._end('it speaks HTTP without TLS')
             return
         self._send()
+        self._forget_bytes()
         self._end(in_words(exc), is_refusal=isinstance(exc, ssl.SSLCertVerificationError) or exc.reason in REFUSALS)
 
     def _end(self, reason: str, *, is_refusal: bool = False) -> None:
