@@ -27,7 +27,7 @@ async def scope_of(serve, target: str, *fields: str, version: str = '1.1', **opt
 
 async def test_scope_has_the_keys_and_types_of_the_specification(serve):
     app = Recorder()
-    async with serve(app) as server:
+    async with serve(app, tls=None) as server:
         client = await server.connect()
         await client.get('/a?b=c', 'X-One: 1')
         await client.reply()

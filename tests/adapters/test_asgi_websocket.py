@@ -346,7 +346,7 @@ async def test_what_comes_out_of_order_raises(serve, messages, text):
     seen = []
     async with serve(sender(*messages, seen=seen)) as server:
         client, _ = await ask(server)
-        client.sock.shutdown(1)
+        client.half_close()
         await client.rest()
     assert [str(error) for error in seen] == [text]
     assert isinstance(seen[0], RuntimeError)

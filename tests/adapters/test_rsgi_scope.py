@@ -27,7 +27,7 @@ async def headers_of(serve_rsgi, *fields):
 
 
 async def test_scope_has_the_attributes_of_the_specification(serve_rsgi):
-    scope, server, client = await scope_of(serve_rsgi, '/a?b=c')
+    scope, server, client = await scope_of(serve_rsgi, '/a?b=c', tls=None)
     assert isinstance(scope, rsgi.Scope)
     assert isinstance(scope.headers, rsgi.Headers)
     assert (scope.proto, scope.rsgi_version, scope.http_version) == ('http', '1.6', '1.1')

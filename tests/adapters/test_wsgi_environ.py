@@ -51,7 +51,7 @@ async def test_the_request_line_and_the_addresses(serve_wsgi):
         'REMOTE_PORT': str(environ['test.client'][1]),
         'HTTP_HOST': 'test',
         'wsgi.version': (1, 0),
-        'wsgi.url_scheme': 'http',
+        'wsgi.url_scheme': environ['test.server'].scheme,
         'wsgi.errors': sys.stderr,
         'wsgi.multithread': True,
         'wsgi.multiprocess': False,
@@ -63,7 +63,7 @@ async def test_the_request_line_and_the_addresses(serve_wsgi):
 
 
 async def test_nothing_else_is_told(serve_wsgi):
-    environ = await environ_of(serve_wsgi)
+    environ = await environ_of(serve_wsgi, tls=None)
     keys = {key for key in environ if not key.startswith(('wsgi.', 'test.'))}
     assert keys == {
         'GATEWAY_INTERFACE', 'HTTP_HOST', 'PATH_INFO', 'QUERY_STRING', 'REMOTE_ADDR', 'REMOTE_PORT', 'REQUEST_METHOD',

@@ -16,9 +16,11 @@ import pytest
 
 from granian.adapters.rsgi.http import RsgiAdapter
 from granian.server.websocket import ClosedDoor, OpenDoor
-from tests.helpers.serving import Served
+from tests.helpers.serving import Served, over_tls
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.helpers.serving import TestLoop
 
 
@@ -31,8 +33,8 @@ class ServedRsgi(Served):
 
 
 @pytest.fixture
-def serve_rsgi(engine: str, loop: TestLoop) -> partial[ServedRsgi]:
-    return partial(ServedRsgi, loop, engine)
+def serve_rsgi(engine: str, loop: TestLoop, tmp_path: Path) -> partial[ServedRsgi]:
+    return partial(ServedRsgi, loop, engine, **over_tls(tmp_path))
 
 
 def by_path(**handlers: Any) -> Any:

@@ -142,12 +142,14 @@ def loop(request: pytest.FixtureRequest) -> TestLoop:
     return TestLoop(request.param)
 
 
+def over_tls(folder: Path) -> dict[str, Any]:
+    """With the variable SERVE_OVER_TLS set, every test of a folder says whether what it is about holds over TLS too."""
+    return {'tls': tls_settings(folder)} if os.environ.get('SERVE_OVER_TLS') else {}
+
+
 @pytest.fixture
 def serve(engine: str, loop: TestLoop, tmp_path: Path) -> partial[Served]:
-    """With the variable SERVE_OVER_TLS set, every test of a folder says whether what it is about holds over TLS too."""
-    if os.environ.get('SERVE_OVER_TLS'):
-        return partial(Served, loop, engine, tls=tls_settings(tmp_path))
-    return partial(Served, loop, engine)
+    return partial(Served, loop, engine, **over_tls(tmp_path))
 
 
 # For tests that wait, or that ask for nothing a loop could do otherwise.

@@ -73,6 +73,7 @@ def client_class(base: type) -> type:
             super().__init__(sock, loop)
             self.peer: TlsPeer | None = None
             self._after_hello = b''
+            self._decrypted = b''
 
         def begin(self, data: bytes) -> None:
             self.peer = TlsPeer(authority().client_context())
@@ -122,6 +123,9 @@ def client_class(base: type) -> type:
                 await self.flush()
 
         async def more(self, count: int = 65536) -> bytes:
+            if self._decrypted:
+                data, self._decrypted = self._decrypted, b''
+                return data
             while True:
                 try:
                     return self.peer.tls.read(count)
@@ -132,7 +136,10 @@ def client_class(base: type) -> type:
 
         def say_end(self) -> None:
             """close_notify; what the server has still to say can be read."""
-            # Data that is still to be read is one of the reasons for which OpenSSL says that this is not the end yet.
+            with contextlib.suppress(ssl.SSLError):
+                # Where there is data to be read still, OpenSSL takes it for a fault and reads nothing more.
+                while data := self.peer.tls.read():
+                    self._decrypted += data
             with contextlib.suppress(ssl.SSLError):
                 self.peer.tls.unwrap()
             self.sock.send(self.peer.outgoing.read())

@@ -17,9 +17,11 @@ import pytest
 
 from granian.server.serving import Serving
 from granian.server.settings import ThreadSettings
-from tests.helpers.serving import Served
+from tests.helpers.serving import Served, over_tls
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.helpers.serving import TestLoop
 
 
@@ -43,8 +45,8 @@ class ServedWsgi(Served):
 
 
 @pytest.fixture
-def serve_wsgi(engine: str, loop: TestLoop) -> partial[ServedWsgi]:
-    return partial(ServedWsgi, loop, engine)
+def serve_wsgi(engine: str, loop: TestLoop, tmp_path: Path) -> partial[ServedWsgi]:
+    return partial(ServedWsgi, loop, engine, **over_tls(tmp_path))
 
 
 def answer(start_response: Any, body: bytes = b'', *headers: tuple[str, str], status: str = '200 OK') -> list[bytes]:

@@ -82,7 +82,7 @@ async def test_clear_text_has_no_such_extension(serve):
         found.append(scope['extensions'])
         await answer(send)
 
-    async with serve(app) as server:
+    async with serve(app, tls=None) as server:
         await server.get()
     assert 'tls' not in found[0]
 
