@@ -59,6 +59,8 @@ def context_of(identity: Identity, terms: ContextTerms, hosts: Sequence[str] = (
     pem, chain = load_identity(context, identity)
     ends = [End(identity.certificate, each.not_before_s, each.not_after_s) for each in chain]
     oddities = [*_gaps(identity.certificate, chain), *_strangers(identity.certificate, chain[0], hosts)]
+    if not chain[0].is_for_servers:
+        oddities.append(f"'{identity.certificate}' is not for servers, so that clients will refuse it")
     if terms.clients is not None:
         ends += load_trust(context, terms.clients)
         oddities += _unlisted(terms.clients)

@@ -21,7 +21,9 @@ _REVOCATION_LISTS = frozenset({b'X509 CRL'})
 
 _INTEGER, _UTC_TIME, _GENERALIZED_TIME, _VERSION = 0x02, 0x17, 0x18, 0xA0
 _EXTENSIONS, _DNS_NAME = 0xA3, 0x82
-_ALTERNATIVE_NAMES = '2.5.29.17'
+_ALTERNATIVE_NAMES, _USAGES = '2.5.29.17', '2.5.29.37'
+# RFC 5280 4.2.1.12: for servers, and for whatever.
+_SERVER_USAGES = frozenset({'1.3.6.1.5.5.7.3.1', '2.5.29.37.0'})
 _TEXTS = {0x0C: 'utf-8', 0x13: 'ascii', 0x14: 'latin-1', 0x16: 'ascii', 0x1C: 'utf-32-be', 0x1E: 'utf-16-be'}
 # RFC 4514 3: every other type is written as its number, and its value in hexadecimal.
 _NAMES = {
@@ -43,6 +45,8 @@ class Certificate:
     has_rsa_key: bool
     # For which it speaks, in lower case; `*.name` for any one label before the name.
     hosts: tuple[str, ...]
+    # Clients may take it for that of a server, as far as it says what it is for.
+    is_for_servers: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ def certificate(der: bytes) -> Certificate:
         serial, _, issuer, validity, subject, key = (content for _, content, _ in fields[:6])
         not_before, not_after = _items(validity)
         algorithm = next(_items(next(_items(key))[1]))[1]
-        extensions = [content for tag, content, _ in fields[6:] if tag == _EXTENSIONS]
+        extensions = _extensions([content for tag, content, _ in fields[6:] if tag == _EXTENSIONS])
         return Certificate(
             subject=_name(subject),
             issuer=_name(issuer),
@@ -81,20 +85,35 @@ def certificate(der: bytes) -> Certificate:
             not_before_s=_seconds(not_before),
             not_after_s=_seconds(not_after),
             has_rsa_key=_oid(algorithm) in _RSA_KEYS,
-            hosts=_hosts(extensions[0]) if extensions else (),
+            hosts=_hosts(extensions),
+            is_for_servers=_is_for_servers(extensions),
         )
     except (IndexError, StopIteration) as exc:
         raise ValueError('not a certificate') from exc
 
 
-def _hosts(extensions: bytes) -> tuple[str, ...]:
+def _extensions(content: list[bytes]) -> dict[str, bytes]:
+    """By their numbers what each consists of."""
+    found: dict[str, bytes] = {}
+    for each in content:
+        for _, extension, _ in _items(_only(each)):
+            parts = [part for _, part, _ in _items(extension)]
+            found[_oid(parts[0])] = parts[-1]
+    return found
+
+
+def _hosts(extensions: dict[str, bytes]) -> tuple[str, ...]:
     """RFC 5280 4.2.1.6: the DNS names among the alternative ones of the subject."""
-    for _, extension, _ in _items(_only(extensions)):
-        parts = [content for _, content, _ in _items(extension)]
-        if _oid(parts[0]) == _ALTERNATIVE_NAMES:
-            names = _items(_only(parts[-1]))
-            return tuple([name.decode('ascii', 'replace').lower() for tag, name, _ in names if tag == _DNS_NAME])
-    return ()
+    if _ALTERNATIVE_NAMES not in extensions:
+        return ()
+    names = _items(_only(extensions[_ALTERNATIVE_NAMES]))
+    return tuple([name.decode('ascii', 'replace').lower() for tag, name, _ in names if tag == _DNS_NAME])
+
+
+def _is_for_servers(extensions: dict[str, bytes]) -> bool:
+    if _USAGES not in extensions:
+        return True
+    return any(_oid(usage) in _SERVER_USAGES for _, usage, _ in _items(_only(extensions[_USAGES])))
 
 
 def _revocation_list(der: bytes) -> RevocationList:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SERVER, CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
+ANY_USAGE = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE
 DAY = dt.timedelta(days=1)
 
 

@@ -12,7 +12,7 @@ from granian.certificates import CertificateFault
 from granian.server.tls.credentials import Credentials
 from granian.server.tls.handshake import Handshake
 from granian.tls_terms import ClientTrust, Identity
-from tests.helpers.certificates import CLIENT, DAY, Authority, now
+from tests.helpers.certificates import ANY_USAGE, CLIENT, DAY, SERVER, Authority, now
 from tests.helpers.serving import echo, one_loop
 from tests.helpers.tls import TlsPeer, authority, site, tls_settings
 
@@ -302,6 +302,14 @@ def test_certificate_that_is_not_for_its_hosts_is_warned_of(host, covered, tmp_p
 
     expected = f"'{certificate}' is not for '{host}', but for shop.example, *.shop.example"
     assert found == ([] if covered else [expected])
+
+
+@pytest.mark.parametrize(('usage', 'warned'), [(SERVER, False), (CLIENT, True), (ANY_USAGE, False)])
+def test_certificate_that_is_not_for_servers_is_warned_of(usage, warned, tmp_path):
+    found = Credentials(tls_settings(tmp_path, authority().issue(usage=usage))).warnings(now().timestamp())
+
+    expected = f"'{tmp_path}/site.pem' is not for servers, so that clients will refuse it"
+    assert found == ([expected] if warned else [])
 
 
 @pytest.mark.parametrize('listed', [('root', 'other'), ('root',), ()])
