@@ -118,6 +118,9 @@ class Connection(Wire):
         # RFC 7540 3.3: over TLS, HTTP/2 is agreed on otherwise.
         if service.engine2 is None or service.scheme != 'http' or service.draining:
             return False
+        if service.trusts(self.info.client[0] if self.info.client else None):
+            # A proxy that passes the wish on sees nothing of what follows: its client would speak past it, and be believed.
+            return False
         from granian.server.crossing import Crossing, offered_settings
 
         settings = offered_settings(head)

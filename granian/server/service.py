@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from granian.exchange import ConnectionInfo
+from granian.protocol.proxies.trusted import TrustedPeers
 from granian.server.connection import Connection
 from granian.server.deadlines import DeadlineWheel
 from granian.server.sniffing import Sniffer
@@ -115,7 +116,7 @@ class Service:
 
     __slots__ = (
         'access_log', 'address', 'connection_closed', 'connections', 'context', 'defaults', 'drain_idle_s', 'draining', 'engine',
-        'engine2', 'gate', 'handle', 'http', 'http2', 'http2_connection', 'join_bytes_max', 'keep', 'limits', 'loop', 'pipeline_flush', 'scheme', 'start', 'timeouts', 'unsent', 'wheel',
+        'engine2', 'gate', 'handle', 'http', 'http2', 'http2_connection', 'join_bytes_max', 'keep', 'limits', 'loop', 'pipeline_flush', 'scheme', 'start', 'timeouts', 'trusts', 'unsent', 'wheel',
     )  # fmt: skip
 
     def __init__(
@@ -135,6 +136,9 @@ class Service:
         self.http = listener.http
         self.http2 = listener.http2
         self.pipeline_flush = listener.pipeline_flush
+        proxies = listener.proxies
+        # Whether a peer, by its address or None on a Unix socket, is a proxy whose word counts.
+        self.trusts = TrustedPeers(() if proxies is None else proxies.trusted).holds
         self.draining = False
         # While draining: how long a request that may be on its way is given before an idle connection is closed.
         self.drain_idle_s = 0.0

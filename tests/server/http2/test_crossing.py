@@ -6,6 +6,7 @@ import base64
 
 import pytest
 
+from granian.server.settings import ProxySettings
 from tests.helpers import http2_client as h2
 from tests.helpers.http2_client import Peer
 from tests.helpers.serving import answer, one_loop, read_body
@@ -103,6 +104,21 @@ async def test_a_request_with_a_body_stays(serve):
         client = await server.connect()
         await client.post('/', b'body', *offer())
         assert (await client.reply()).body.endswith(b' body')
+
+
+@pytest.mark.parametrize(('trusted', 'version'), [('127.0.0.1', b'1.1'), ('10.0.0.1', b'2')])
+@one_loop
+async def test_the_client_of_a_trusted_proxy_cannot_speak_past_it(serve, trusted, version):
+    proxies = ProxySettings((trusted,), ('x-forwarded-for',), proxy_protocol=False)
+    async with serve(say, proxies=proxies) as server:
+        if version == b'2':
+            peer = await crossed(server, behind=h2.PREFACE + h2.settings())
+            reply = await peer.reply(1)
+        else:
+            client = await server.connect()
+            await client.get('/', *offer())
+            reply = await client.reply()
+        assert reply.body.startswith(version + b' /')
 
 
 @one_loop
