@@ -95,7 +95,7 @@ class Application:
         self.bodies: dict[int, bytes] = {}
         self.fields = [(b'content-type', b'text/plain')]
 
-    def on_request(self, stream: int, head: Any, body: bytes, *, ended: bool) -> None:
+    def on_request(self, stream: int, head: Any, body: bytes, ended: bool) -> None:
         if ended:
             if body:
                 self.engine.took(stream, len(body))

@@ -268,8 +268,12 @@ class Exchange:
         if self.terms is not None and self.terms.dress is not None:
             response = self.terms.dress(response)
         self._engine.respond(self._stream, response, body)
-        self.started = True
-        self._complete(response.status)
+        # As `_complete`, which would be a call more for each request.
+        self.started = self.done = True
+        self.status = response.status
+        if self._waiters:
+            self.wake()
+        self.carrier.completed(self)
 
     def start(self, response: ResponseHead) -> None:
         """Send the head of a response; it leaves with the first `write`, or with `carrier.flush`."""

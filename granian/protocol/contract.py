@@ -73,8 +73,8 @@ class Refusal(Exception):  # noqa: N818
 class EngineEvents(Protocol):
     """What an engine tells its connection. Called from within `receive`, `receive_eof` and `refuse` only."""
 
-    def on_request(self, stream: int, head: RequestHead, body: bytes, *, ended: bool) -> None:
-        """A request begins. `body` is what came along with the head; `ended`: that is all of it."""
+    def on_request(self, stream: int, head: RequestHead, body: bytes, ended: bool) -> None:
+        """A request begins. `body` is what came along with the head; `ended`: that is all of it. Nothing by name, which costs more."""
 
     def on_body(self, stream: int, data: bytes) -> None:
         """More of the body, never empty."""
@@ -180,6 +180,10 @@ class MultiplexedEngine(Engine, Protocol):
     pings_owed: int
     # Requests that were begun and whose response is not whole yet.
     streams_open: int
+
+    @property
+    def partial(self) -> bool:
+        """Whether part of a frame or of a header block has come: only then may `phase` be 'head'."""
 
     @property
     def sendable(self) -> bool:

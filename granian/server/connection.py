@@ -93,7 +93,7 @@ class Connection(Wire):
 
     # ── the engine's calls ───────────────────────────────────────────────────────────────────────────────────────
 
-    def on_request(self, stream: int, head: RequestHead, body: bytes, *, ended: bool) -> None:
+    def on_request(self, stream: int, head: RequestHead, body: bytes, ended: bool) -> None:
         service = self.service
         if head.upgrade and not head.content_length and self._goes_over(stream, head):
             return

@@ -120,7 +120,7 @@ class Http2Connection(Wire):
 
     # ── the engine's calls ───────────────────────────────────────────────────────────────────────────────────────
 
-    def on_request(self, stream: int, head: RequestHead, body: bytes, *, ended: bool) -> None:
+    def on_request(self, stream: int, head: RequestHead, body: bytes, ended: bool) -> None:
         service = self.service
         lane = Lane(self, stream)
         exchange = self._exchanges[stream] = Exchange(lane, self.engine, stream, head, body, ended)
@@ -138,9 +138,14 @@ class Http2Connection(Wire):
         ):
             self._waiting[stream] = exchange
             self._line_up()
-        else:
-            gate.busy += 1
-            self._have_answered(exchange)
+            return
+        # As `_begin`, which would be two calls more for each request.
+        gate.busy += 1
+        answering = service.handle(exchange)
+        if answering is not None:
+            task = service.start(answering)
+            if not task.done():
+                service.keep(task)
 
     def _line_up(self) -> None:
         """Who waits for room on the connection is in nobody's way at the gate: `_settle` begins it, or has it line up then."""
@@ -289,14 +294,17 @@ class Http2Connection(Wire):
         """Bring the transport in line with what the engine came to."""
         self._scheduled = False
         engine = self.engine
+        output = engine.output
         if self._transport.is_closing():
-            engine.output.clear()
+            output.clear()
             return
         waits = self.blocked or engine.produce(TURN_BYTES)
         if self._waiting and not self._in_line:
             self._begin_held()
             waits = True
-        if engine.output:
+        if len(output) == 1:
+            self._transport.write(output.pop())
+        elif output:
             self._write_output()
         if waits:
             self._watch_flushed()
@@ -307,7 +315,7 @@ class Http2Connection(Wire):
             self.service.unsent.weigh(self)
         if engine.closing:
             self._lose_all()
-            engine.output.clear()
+            output.clear()
             self._close()
             return
         if (waits and not self.blocked and engine.sendable) or engine.pending:
@@ -346,7 +354,7 @@ class Http2Connection(Wire):
 
     def _time_phase(self) -> None:
         engine = self.engine
-        if engine.phase == 'head':
+        if engine.partial and engine.phase == 'head':
             if not self._in_head:
                 # Once for the whole block, however many pieces it comes in.
                 self._in_head, self._idle = True, False

@@ -78,7 +78,7 @@ class Recorder:
         self.refusals: list[tuple[Refusal, bytes]] = []
         self.on_progress: Callable[[Seen], None] = lambda seen: None
 
-    def on_request(self, stream: int, head: RequestHead, body: bytes, *, ended: bool) -> None:
+    def on_request(self, stream: int, head: RequestHead, body: bytes, ended: bool) -> None:
         assert not self.refusals
         assert stream == len(self.requests) + 1
         names = ('method', 'raw_path', 'path', 'query', 'version', 'fields', 'authority', 'content_length')

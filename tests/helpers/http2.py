@@ -191,7 +191,7 @@ class Talk:
 
     # ── what the engine tells ────────────────────────────────────────────────────────────────────────────────────
 
-    def on_request(self, stream: int, head: RequestHead, body: bytes, *, ended: bool) -> None:
+    def on_request(self, stream: int, head: RequestHead, body: bytes, ended: bool) -> None:
         assert stream not in self.requests
         assert type(body) is bytes
         assert not self.engine.closing

@@ -191,7 +191,7 @@ def test_remembered_response_blocks_decode_to_their_fields(seed):
     heads = [response_head(200, [(b'x-kind', b'%d' % number), (b'X-Long', b'v' * 200)]) for number in range(30)]
     for number in range(300):
         if source.random() < 0.03:
-            writer.encoder.resize(source.choice([0, 100, 1000, 4096, 65536]))
+            writer.resize(source.choice([0, 100, 1000, 4096, 65536]))
         if source.random() < 0.05:
             defaults.tell(b'date %d' % number)
         head, length = source.choice(heads), source.choice([None, 0, 5, number])

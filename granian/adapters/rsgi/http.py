@@ -79,7 +79,7 @@ class RsgiAdapter:
             # One request ends no worker.
             failed = True
             _log_failure(exchange, exc)
-        if not exchange.done or protocol.sends_file:
+        if not exchange.done or protocol.file is not None:
             await protocol.conclude(failed=failed)
 
     async def _open(self, exchange: Exchange) -> None:
@@ -96,12 +96,12 @@ class HTTPProtocol:
     Only the first response_* call counts; a later one does nothing.
     """
 
-    __slots__ = ('_answered', '_body_asked', '_exchange', '_file')
+    __slots__ = ('_answered', '_body_asked', '_exchange', 'file')
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._answered = self._body_asked = False
-        self._file: _FileAnswer | None = None
+        self.file: _FileAnswer | None = None
 
     # ── the request's body ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -189,20 +189,16 @@ class HTTPProtocol:
         exchange = self._exchange
         try:
             if not (exchange.done or rsgi_files.send_small_file(exchange, response, path, span)):
-                self._file = _FileAnswer(exchange, rsgi_files.send_file(exchange, response, path, span))
+                self.file = _FileAnswer(exchange, rsgi_files.send_file(exchange, response, path, span))
         except ClientDisconnected:
             # Nobody is there to be answered.
             pass
 
-    @property
-    def sends_file(self) -> bool:
-        return self._file is not None
-
     async def conclude(self, *, failed: bool) -> None:
         """The application's call is over, and the response is not."""
         exchange = self._exchange
-        if self._file is not None:
-            await self._file.sent()
+        if self.file is not None:
+            await self.file.sent()
         elif not self._answered:
             if not failed and not exchange.gone:
                 logger.error('Application callable returned without a response')

@@ -228,7 +228,7 @@ class Http1Fast(Http1Engine):
         else:
             self.phase = 'body'
             self.paused = self._unread > self.limits.read_ahead_bytes_max
-        self.events.on_request(self.stream, head, body, ended=ended)
+        self.events.on_request(self.stream, head, body, ended)
 
     # ── calls in, bytes out ──────────────────────────────────────────────────────────────────────────────────────
 

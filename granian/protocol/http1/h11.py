@@ -137,7 +137,7 @@ class Http1H11(Http1Engine):
         self._handed_over = ended and not trailers
         self.phase = 'busy' if self._handed_over else 'body'
         self.paused = not self._handed_over and self._unread > self.limits.read_ahead_bytes_max
-        self.events.on_request(self.stream, head, body, ended=self._handed_over)
+        self.events.on_request(self.stream, head, body, self._handed_over)
         if trailers:
             self._end_body(trailers)
 

@@ -26,7 +26,7 @@ class Http2Core:
 
     __slots__ = (
         '_bodies', '_draining', '_farewell', '_inlet', '_ledger', '_outlet', '_patience', '_reader',
-        '_said_last', '_writer', 'broken', 'closing', 'defaults', 'events', 'limits', 'output', 'paused', 'pending', 'pings_owed',
+        '_said_last', '_writer', 'broken', 'closing', 'defaults', 'events', 'limits', 'output', 'partial', 'paused', 'pending', 'pings_owed',
         'streams_open',
     )  # fmt: skip
 
@@ -34,7 +34,7 @@ class Http2Core:
         self.limits = limits
         self.defaults = defaults
         self.events = events
-        self.paused = self.closing = self.broken = self.pending = False
+        self.paused = self.closing = self.broken = self.pending = self.partial = False
         self.pings_owed = self.streams_open = 0
         # Streams of ours whose client may still send.
         self._bodies = 0

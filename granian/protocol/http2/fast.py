@@ -76,20 +76,21 @@ class Http2Fast(Http2Receiver):
         whole = self._ledger.whole
         head = whole.get(stream)
         size = len(body)
+        outlet = self._outlet
         if (
             head is not None
             and response.plain
             and head.method not in _UNUSUAL_METHODS
             and (response.length is None or response.length == size)
-            and self._outlet.takes(size)
+            and outlet.takes(size)
         ):
             known = self._writer.again(response, size)
-            if known is not None:
-                self._outlet.like(known, stream, body)
+            if known is None:
+                outlet.whole(stream, self._writer.final(response, size), body)
             else:
-                self._outlet.whole(stream, self._writer.final(response, size), body)
+                outlet.like(known, stream, body)
             del whole[stream]
-            if stream in self._inlet.held:
+            if self._inlet.held and stream in self._inlet.held:
                 self._inlet.let_go(stream)
             self.streams_open -= 1
             if self._patience.cancels:
@@ -234,7 +235,7 @@ class Http2Fast(Http2Receiver):
         self._ledger.begun(1)
         self._ledger.whole[1] = head
         self.streams_open += 1
-        self.events.on_request(1, head, b'', ended=True)
+        self.events.on_request(1, head, b'', True)
 
     def refuse(self, status: int, reason: str) -> None:
         refusal = Refusal(status, reason)
@@ -244,7 +245,7 @@ class Http2Fast(Http2Receiver):
                 self.events.on_gone(stream.id, reason, status)
             elif stream.receiving and stream.owed is REST:
                 self._cut(stream, reason)
-        if self._frame_reader.partial:
+        if self.partial:
             self.events.on_refused(refusal, rules.request_line([]))
         self._say_goodbye()
 

@@ -38,6 +38,10 @@ class Http2H2(H2Receiver):
         return 'busy' if self.streams_open else 'idle'
 
     @property
+    def partial(self) -> bool:
+        return self._gate.in_head
+
+    @property
     def sendable(self) -> bool:
         return self._sending.sendable
 

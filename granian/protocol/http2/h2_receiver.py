@@ -165,7 +165,7 @@ class H2Receiver(H2Core):
     def _begin(self, number: int, head: RequestHead, *, ended: bool) -> None:
         self._streams[number] = H2Stream(head, whole=ended, window=self.limits.stream_window_bytes)
         self.streams_open += 1
-        self.events.on_request(number, head, b'', ended=ended)
+        self.events.on_request(number, head, b'', ended)
 
     def _refuse_request(self, number: int, refusal: Refusal, fields: Fields, *, ended: bool) -> None:
         self.events.on_refused(refusal, rules.request_line(fields))

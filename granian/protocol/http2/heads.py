@@ -32,21 +32,22 @@ _up_to_path = re.compile(rb'[\x81-\xfe]*[\x04\x14](?=.)', re.DOTALL).match
 
 # What of a block stands before the path, and what after it.
 _Around = tuple[bytes, bytes]
+# Of a head, all that its target does not say.
+_Common = tuple[str, str, 'Fields', 'bytes | None', int, bool, bool, bytes, None, 'tuple[RequestHead, Field]']
 
 
 class _Shape:
     """What blocks stand for that are alike but for the path."""
 
-    __slots__ = ('after', 'at', 'before', 'like', 'model', 'room', 'size')
+    __slots__ = ('after', 'at', 'before', 'common', 'room', 'size')
 
     def __init__(self, around: _Around, model: RequestHead, room: int) -> None:
         self.before, self.after = around
         # Where the path's length stands, and what such a block has beside the path.
         self.at = len(self.before)
         self.size = self.at + 1 + len(self.after)
-        self.model = model
         # Its own where the model has none: of the fields, any will do.
-        self.like: tuple[RequestHead, Field] = model.like or (model, model.fields[0])
+        self.common = _common(model, model.fields, model.like or (model, model.fields[0]))
         # How long a path may be for the list to keep its limit.
         self.room = room
 
@@ -117,32 +118,31 @@ class HeadReader:
         shape = memory.last
         if shape is None or not (block.startswith(shape.before) and block.endswith(shape.after)):
             shape = memory.shape_of(block)
-        if shape is not None:
-            at = shape.at
-            size = len(block) - shape.size
-            # RFC 7541 5.2: the upper bit says that it is Huffman-coded. A length of more than a byte is left to the decoder.
-            if 0 < size < 127 and block[at] & 127 == size:
-                path = block[at + 1 : at + 1 + size]
-                if block[at] > 127:
-                    path = self._decoder.text(path)
-                if path[:1] == b'/' and len(path) <= shape.room:
-                    return self._shaped(block, shape, path, memory)
+            if shape is None:
+                return self._read_anew(block, ended, memory)
+        at = shape.at
+        first = block[at]
+        size = len(block) - shape.size
+        # RFC 7541 5.2: the upper bit says that it is Huffman-coded. A length of more than a byte is left to the decoder.
+        if first & 127 == size and 0 < size < 127:
+            path = block[at + 1 : at + 1 + size]
+            if first > 127:
+                path = self._decoder.text(path)
+            if path[:1] == b'/' and len(path) <= shape.room:
+                try:
+                    head = _aimed(shape.common, path, self._limits)
+                except Refusal:
+                    # What is logged of it.
+                    self.fields = self._decoder.decode(block)
+                    raise
+                mark = hash(block)
+                once, slot = self._once, mark % MARKS_MAX
+                if once[slot] == mark:
+                    self._keep(block, head, memory)
+                else:
+                    once[slot] = mark
+                return head
         return self._read_anew(block, ended, memory)
-
-    def _shaped(self, block: bytes, shape: _Shape, path: bytes, memory: _Memory) -> RequestHead:
-        """The head of a block that differs from one before it in the path alone."""
-        model = shape.model
-        try:
-            head = self._like(model, path, model.fields, shape.like)
-        except Refusal:
-            # What is logged of it.
-            self.fields = self._decoder.decode(block)
-            raise
-        mark = hash(block)
-        if self._once[mark % MARKS_MAX] == mark:
-            self._keep(block, head, memory)
-        self._once[mark % MARKS_MAX] = mark
-        return head
 
     def _read_anew(self, block: bytes, ended: int, memory: _Memory) -> RequestHead:
         fields = self._decode(block)
@@ -215,7 +215,7 @@ class HeadReader:
         if name != b':path' or path[:1] != b'/':
             return None
         if rest == self._rest:
-            return self._like(model, path, model.fields, (model, model.fields[0]))
+            return _aimed(_common(model, model.fields, (model, model.fields[0])), path, self._limits)
         return self._varied(model, path, rest)
 
     def _varied(self, model: RequestHead, path: bytes, rest: Fields) -> RequestHead | None:
@@ -239,7 +239,7 @@ class HeadReader:
         # The application's list ends as ours does.
         fields = model.fields.copy()
         fields[at - len(rest)] = field
-        return self._like(model, path, fields, (model, field))
+        return _aimed(_common(model, fields, (model, field)), path, self._limits)
 
     def _compare(self, model: RequestHead, rest: Fields) -> int:
         """Learn which field changes, if it is one and decides nothing."""
@@ -258,20 +258,24 @@ class HeadReader:
         self._name = name
         return at
 
-    def _like(self, model: RequestHead, path: bytes, fields: Fields, like: tuple[RequestHead, Field]) -> RequestHead:
-        head = RequestHead()
-        head.method = model.method
-        head.version = model.version
-        head.fields = fields
-        head.authority = model.authority
-        head.content_length = model.content_length
-        head.expects_continue = model.expects_continue
-        head.keep_alive = model.keep_alive
-        head.upgrade = model.upgrade
-        head.kept = None
-        head.like = like
-        apply_target(head, path, self._limits)
-        return head
+
+def _common(model: RequestHead, fields: Fields, like: tuple[RequestHead, Field]) -> _Common:
+    """What others that are like `model` take from it."""
+    return (
+        model.method, model.version, fields, model.authority, model.content_length, model.expects_continue,
+        model.keep_alive, model.upgrade, None, like,
+    )  # fmt: skip
+
+
+def _aimed(common: _Common, path: bytes, limits: Http2Limits) -> RequestHead:
+    """The head of that target which is like others beside it. Raises Refusal."""
+    head = RequestHead()
+    (
+        head.method, head.version, head.fields, head.authority, head.content_length, head.expects_continue,
+        head.keep_alive, head.upgrade, head.kept, head.like,
+    ) = common  # fmt: skip
+    apply_target(head, path, limits)
+    return head
 
 
 def _around_path(block: bytes) -> _Around | None:

@@ -35,6 +35,9 @@ COPY_BYTES_MAX = 2048
 TURN_BYTES = FRAME_BYTES_DEFAULT
 
 
+_number = UINT32.pack
+
+
 class Outlet:
     """The sending side of a connection: `output`, the windows the client grants, and the queue of streams that can send."""
 
@@ -110,7 +113,7 @@ class Outlet:
         """As `whole`, where it is known what stands before the stream in both frames, and the block."""
         size = len(body)
         head, block = known
-        number = UINT32.pack(stream)
+        number = _number(stream)
         if size <= COPY_BYTES_MAX:
             self.output.append(b''.join((head, number, block, number, body)))
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import TYPE_CHECKING
 
 from granian.protocol.http2.frames import (
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
         """What takes the frames. Raises ConnectionFault, StreamFault."""
 
         closing: bool
+        # Part of a frame or of a header block waits for the rest.
+        partial: bool
 
         def on_block(self, stream: int, block: bytes, ended: int) -> None:
             """A whole header block; `ended`: END_STREAM, or 0."""
@@ -46,8 +49,9 @@ if TYPE_CHECKING:
 
 _HEAD_KINDS = frozenset({HEADERS, CONTINUATION})
 _WHOLE = END_STREAM | END_HEADERS
-# Type and flags of a frame that is a request by itself.
-_REQUEST = bytes((HEADERS, _WHOLE))
+# A frame's head with type and flags in one, and these of a frame that is a request by itself.
+_unpack_head = Struct('>BHHI').unpack_from
+_REQUEST = HEADERS << 8 | _WHOLE
 # A header block may be so much larger than the list it stands for may be: enough to answer 431.
 BLOCK_BYTES_MORE = 65536
 
@@ -78,17 +82,12 @@ class FrameReader:
         self._block_bytes = 0
         self._block_ended = 0
 
-    @property
-    def partial(self) -> bool:
-        """Whether part of a frame or of a header block waits for the rest."""
-        return bool(self.have or self.block_of)
-
     def read(self, data: bytes) -> None:
         """Raises ConnectionFault."""
-        if data[3:5] == _REQUEST and len(data) > FRAME_HEAD_BYTES and self._ordinary and not self.have:
-            high, low, _, _, stream = FRAME_HEAD.unpack_from(data)
-            size = high << 16 | low
-            if size == len(data) - FRAME_HEAD_BYTES and size <= self._frame_bytes_max and 0 < stream <= STREAM_LARGEST:
+        size = len(data) - FRAME_HEAD_BYTES
+        if self._ordinary and 0 < size <= self._frame_bytes_max and not self.have:
+            high, low, kind, stream = _unpack_head(data)
+            if kind == _REQUEST and high << 16 | low == size and 0 < stream <= STREAM_LARGEST:
                 # Mostly a read is one request without a body.
                 try:
                     self._taker.on_block(stream, data[FRAME_HEAD_BYTES:], END_STREAM)
@@ -111,6 +110,7 @@ class FrameReader:
         if pos < len(data) and not self._taker.closing:
             self._pieces.append(data[pos:] if pos else data)
             self.have = len(data) - pos
+        self._taker.partial = bool(self.have or self.block_of)
 
     def _take_preface(self, data: bytes) -> int:
         if not PREFACE.startswith(data[: len(PREFACE)]):

@@ -104,7 +104,7 @@ class Http2Receiver(Http2Core):
                 ledger.last = stream
                 head = ledger.whole[stream] = self._reader.read(block, END_STREAM)
                 self.streams_open += 1
-                self.events.on_request(stream, head, b'', ended=True)
+                self.events.on_request(stream, head, b'', True)
             else:
                 ledger.begun(stream)
                 self._untold[stream] = self._reader.read(block, 0)
@@ -134,7 +134,7 @@ class Http2Receiver(Http2Core):
         self._inlet.hold(stream, size)
         if self._patience.work:
             self._patience.moved(size)
-        self.events.on_request(stream, head, body, ended=True)
+        self.events.on_request(stream, head, body, True)
         return True
 
     def _tell(self) -> None:
@@ -145,7 +145,7 @@ class Http2Receiver(Http2Core):
             head = untold.pop(stream)
             self.streams_open -= 1
             self._opened(stream, head, receiving=True)
-            self.events.on_request(stream, head, b'', ended=False)
+            self.events.on_request(stream, head, b'', False)
 
     def _turn_away(self, stream: int, block: bytes) -> None:
         """A request that comes too late, or while too many are open."""
@@ -355,7 +355,7 @@ class Http2Receiver(Http2Core):
         outlet = self._outlet
         settings = dict(pairs)
         for size in table_sizes(pairs):
-            self._writer.encoder.resize(size)
+            self._writer.resize(size)
         outlet.frame_bytes_max = min(settings.get(MAX_FRAME_SIZE, outlet.frame_bytes_max), FRAME_BYTES_LARGEST)
         if INITIAL_WINDOW_SIZE in settings:
             streams = list(self._ledger.streams.values())

@@ -47,10 +47,12 @@ class HeadWriter:
 
     def again(self, response: ResponseHead, length: int) -> tuple[bytes, bytes] | None:
         """What stands before the stream and the body, in frames, of a response like one before it; None: use `final`."""
-        encoder = self.encoder
-        if self._date is not self._defaults.date_block or encoder.changes != self._changes or encoder.resized:
-            return None
-        return self._frames.get((response, length))
+        return self._frames.get((response, length)) if self._date is self._defaults.date_block else None
+
+    def resize(self, bytes_max: int) -> None:
+        """The client's SETTINGS_HEADER_TABLE_SIZE."""
+        self.encoder.resize(bytes_max)
+        self._frames.clear()
 
     def final(self, response: ResponseHead, length: int | None) -> bytes:
         """The block of a final response; `length`: the content-length to declare. It may be sent in any case."""
@@ -102,7 +104,9 @@ class HeadWriter:
                 self._once.clear()
             if SECRET_FIELDS.isdisjoint([name for name, _ in fields]):
                 self._once.add(response)
-        elif self.encoder.changes == self._changes:
+        elif self.encoder.changes != self._changes:
+            self._frames.clear()
+        else:
             if len(self._blocks) >= RESPONSES_MAX:
                 self._blocks.clear()
             self._blocks[response] = block

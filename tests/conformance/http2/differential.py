@@ -179,7 +179,7 @@ class Application(Talk):
         super().__init__(engine, TIGHT if mode == 'untaken' else LIMITS, reply=no_reply, takes=mode != 'untaken')
         self.reply = no_reply if mode in BETWEEN else self.answer  # type: ignore[assignment]
 
-    def on_request(self, stream: int, head: Any, body: bytes, *, ended: bool) -> None:
+    def on_request(self, stream: int, head: Any, body: bytes, ended: bool) -> None:
         super().on_request(stream, head, body, ended=ended)
         if self.mode == 'early' and not ended:
             seen = self.requests[stream]
