@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import fields
 from pathlib import Path
 
@@ -38,17 +37,6 @@ def test_import_paths_are_upstreams():
         granian.nothing  # noqa: B018
     with pytest.raises(AttributeError, match='nothing'):
         granian.server.nothing  # noqa: B018
-
-
-def test_arguments_are_upstreams_in_upstreams_order():
-    parameters = list(inspect.signature(Granian).parameters)
-    assert parameters[:10] == [
-        'target', 'address', 'port', 'uds', 'uds_permissions', 'interface', 'workers', 'blocking_threads',
-        'blocking_threads_idle_timeout', 'runtime_threads',
-    ]  # fmt: skip
-    assert parameters[-4:] == ['reload_tick', 'reload_ignore_worker_failure', 'process_name', 'pid_file']
-    assert len(parameters) == 61
-    assert all(each.kind is each.POSITIONAL_OR_KEYWORD for each in inspect.signature(Granian).parameters.values())
 
 
 def test_defaults_are_those_of_the_document():
