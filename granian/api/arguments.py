@@ -7,7 +7,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from granian.config.later import NOT_YET
 from granian.config.loading import load
 from granian.errors import ConfigurationError
 from granian.http import HTTP1Settings, HTTP2Settings
@@ -23,6 +22,7 @@ _OTHER_NAMES = {
     'address': '--host',
     'websockets': '--ws',
     'log_enabled': '--log',
+    'metrics_enabled': '--metrics',
     'log_access': '--access-log',
     'log_access_format': '--access-log-fmt',
     'ssl_cert': '--ssl-certificate',
@@ -67,8 +67,6 @@ def _spelled(name: str, value: Any) -> list[tuple[str, str, object]]:
     """Flags, the arguments that stand for them, and values."""
     if name in _PARTS:
         return _parts(name, value)
-    if name.startswith('metrics_'):
-        raise ConfigurationError(f'argument {name}: {NOT_YET}')
     return [(_OTHER_NAMES.get(name, _flag(name)), name, _meant(name, value))]
 
 

@@ -13,7 +13,6 @@ import click
 from granian import __version__
 from granian.cli.flags import TopicOption, given_files, given_flags, parameters, topics
 from granian.config.faults import ConfigurationFaults, printable
-from granian.config.later import LATER_FLAGS, NOT_YET
 from granian.config.loading import load
 from granian.config.options import document_of
 from granian.config.reading.tree import key_text
@@ -49,12 +48,10 @@ class ConfiguredCommand(click.Command):
 
 
 def _parsed(parse: Callable[[click.Context, list[str]], list[str]], ctx: click.Context, args: list[str]) -> list[str]:
-    """Parse; a flag that upstream has and this version has not is refused as that, not as unknown."""
+    """Parse; what is wrong is said so that a terminal can print it."""
     try:
         return parse(ctx, args)
     except click.UsageError as exc:
-        if isinstance(exc, click.NoSuchOption) and exc.option_name in LATER_FLAGS:
-            raise click.UsageError(f'{exc.option_name} {NOT_YET}.', ctx) from None
         raise click.UsageError(printable(exc.format_message()), exc.ctx or ctx) from None
 
 

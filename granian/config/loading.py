@@ -17,7 +17,7 @@ from granian.config.reading.settings import reading
 from granian.config.reading.sources import PRECEDENCE, Layer, Situation, file_sources, label_of, read_env_files
 from granian.config.reading.tree import ROOT, Node, Origin, find, key_text, leaves, merge, nested, plain
 from granian.config.rules import Breach, broken_rules
-from granian.config.types.bind import Bind, parse_bind, tcp_bind
+from granian.config.types.bind import LISTENER_FLAGS, METRICS_FLAGS, Bind, parse_bind, tcp_bind
 from granian.config.types.values import Given
 from granian.config.wording import is_echo, nearest_key, words_for
 
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from granian.config.reading.positions import Path as KeyPath
+    from granian.config.types.bind import AddressFlags
 
-_FIRST_BIND: KeyPath = ('listeners', 0, 'bind')
+# Addresses that are given in parts, and by which flags.
+_BINDS: Mapping[KeyPath, AddressFlags] = {('listeners', 0, 'bind'): LISTENER_FLAGS, ('metrics', 'bind'): METRICS_FLAGS}
 _SOURCE_ORDER = {'file': 0, 'variable': 1, 'flag': 2, 'argument': 2}
 NO_APP = 'no application to serve; name one as the argument APP, or in a table [[apps]] with target = "module:app"'
 
@@ -93,16 +95,18 @@ def _merged(situation: Situation, faults: list[Fault], unused: list[str]) -> Nod
 
 
 def _stacked(layers: Sequence[Layer], faults: list[Fault], unused: list[str]) -> Node:
-    root, socket_named = ROOT, False
+    root = ROOT
+    # Addresses that a socket path was given for.
+    socket_named: set[KeyPath] = set()
     every: dict[tuple[str, str], Node] = {}
     for layer in layers:
         root = merge(root, layer.root, (), faults)
         every |= layer.every
         root = _with_every(root, layer.every, every)
-        socket_named = socket_named or 'uds' in layer.parts
-        bind = _completed_bind(root, layer.parts, faults, socket_named=socket_named)
-        if bind is not None:
-            root = merge(root, nested(_FIRST_BIND, bind), (), faults)
+        socket_named |= {path for path, parts in layer.parts.items() if 'uds' in parts}
+        for path, parts in layer.parts.items():
+            if 'uds' in parts or path not in socket_named:
+                root = merge(root, nested(path, _completed_bind(root, path, parts, faults)), (), faults)
     unused += [
         f'{leaf.origin.where()}: {key} has no effect: there is no [[{section}]] that it could be for'
         for (section, key), leaf in every.items()
@@ -133,33 +137,31 @@ def _env_files(root: Node) -> list[tuple[Path, str]]:
     return [(text.base / text, str(text)) for text in texts if (text.base / text).is_file()]
 
 
-def _completed_bind(root: Node, parts: Mapping[str, Node], faults: list[Fault], *, socket_named: bool) -> Node | None:
+def _completed_bind(root: Node, path: KeyPath, parts: Mapping[str, Node], faults: list[Fault]) -> Node:
     """A host or a port by itself completes the address below it. A socket path wins over both, from whatever source."""
     if 'uds' in parts:
         uds = parts['uds']
         base = uds.value.base if isinstance(uds.value, Given) else Path.cwd()
         return Node(Given(f'unix:{uds.value}', base=base, loose=True), uds.origin)
-    if not parts or socket_named:
-        return None
-    bind, origin = _current_bind(root), Origin('default')
+    bind, origin, flags = _current_bind(root, path), Origin('default'), _BINDS[path]
     for part in ('host', 'port'):
         if part not in parts:
             continue
         value, origin = parts[part].value, parts[part].origin
         try:
-            bind = tcp_bind(str(value), bind.port) if part == 'host' else tcp_bind(bind.host, str(value))
+            bind = tcp_bind(str(value), bind.port, flags) if part == 'host' else tcp_bind(bind.host, str(value), flags)
         except ValueError as exc:
-            faults.append(origin.fault(key_text(_FIRST_BIND), str(exc)))
+            faults.append(origin.fault(key_text(path), str(exc)))
     return Node(bind, origin)
 
 
-def _current_bind(root: Node) -> Bind:
-    node, depth = find(root, _FIRST_BIND)
+def _current_bind(root: Node, path: KeyPath) -> Bind:
+    node, depth = find(root, path)
     try:
-        bind = parse_bind(node.value) if depth == len(_FIRST_BIND) else default_bind()
+        bind = parse_bind(node.value) if depth == len(path) else default_bind(path)
     except ValueError:
-        return default_bind()
-    return bind if bind.kind == 'tcp' else default_bind()
+        return default_bind(path)
+    return bind if bind.kind == 'tcp' else default_bind(path)
 
 
 def _validated(root: Node, faults: list[Fault]) -> tuple[Config | None, set[str]]:

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from granian.config.reading.settings import MergedSources, is_reading
 from granian.config.sections.http2 import Http2
+from granian.config.sections.metrics import Metrics
 from granian.config.sections.mounts import App, Rule, Static, with_own_names
 from granian.config.sections.proxies import USUAL_FIELDS, ForwardedFields, ProxyProtocol, TrustedProxies
 from granian.config.sections.reload import Reload
@@ -265,6 +266,7 @@ class Config(BaseSettings):
     limits: Annotated[Limits, Field(description='Bounds on what one request may hold.')] = Limits()
     timeouts: Annotated[Timeouts, Field(description='Time a connection may spend waiting for the client.')] = Timeouts()
     logging: Annotated[Logging, Field(description="The server's own log and the access log.")] = Logging()
+    metrics: Annotated[Metrics, Field(description='Numbers for Prometheus.')] = Metrics()
     reload: Annotated[Reload, Field(description='Reload by itself when files change: for development.')] = Reload()
 
     # No part of the document: what sources said that has no effect, for the log.

@@ -12,6 +12,7 @@ from pydantic import BaseModel, SecretStr
 
 from granian.config.model import Config
 from granian.config.reading.tree import key_text
+from granian.config.types.bind import parse_bind
 from granian.config.types.fields import Flag, Kind
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ TOPICS = {
     'http2': 'HTTP/2',
     'websocket': 'WebSockets',
     'logging': 'Logging',
+    'metrics': 'Metrics',
     'reload': 'Auto reload',
 }
 
@@ -249,9 +251,8 @@ def _written(value: Any, path: Path) -> Any:
     return option.kind.write(value)
 
 
-def default_bind() -> Bind:
-    """The address that a host or a port alone completes."""
-    from granian.config.model import Listener
-
-    bind: Bind = Listener.model_fields['bind'].get_default()
-    return bind
+def default_bind(path: Path) -> Bind:
+    """The address at that place that a host or a port alone completes."""
+    option = option_at(path)
+    assert option is not None
+    return parse_bind(option.default)

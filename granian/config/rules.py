@@ -104,12 +104,19 @@ def _same_bind(config: Config) -> Iterator[Breach]:
     for index, listener in enumerate(config.listeners):
         bind = listener.bind
         earlier = first.setdefault(str(bind), index)
-        if earlier != index and not (bind.kind == 'tcp' and bind.port == 0):
+        if earlier != index and not bind.is_chosen_by_kernel:
             yield Breach(
                 f'listeners[{index}].bind',
                 f"'{bind}' is the bind of listeners[{earlier}] already",
                 (f'listeners[{earlier}].bind',),
             )
+    earlier = first.get(str(config.metrics.bind), -1)
+    if config.metrics.enabled and earlier != -1 and not (bind := config.metrics.bind).is_chosen_by_kernel:
+        yield Breach(
+            'metrics.bind',
+            f"'{bind}' is the bind of listeners[{earlier}] already",
+            (f'listeners[{earlier}].bind', 'metrics.enabled'),
+        )
 
 
 def _app(key: str, app: App) -> Iterator[Breach]:

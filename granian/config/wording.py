@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from granian.config.later import LATER_KEYS, NOT_YET
-from granian.config.options import Option, is_table_list, keys_in, option_at, pattern_of
-from granian.config.reading.tree import key_text
+from granian.config.options import Option, is_table_list, keys_in, option_at
 from granian.config.types.checks import nearest, suggestion
 from granian.config.types.values import show
 from granian.config.writing.toml_writer import toml_value
@@ -45,8 +43,6 @@ def words_for(error: Any, path: Path) -> str:
 
 
 def _unknown_key(path: Path) -> str:
-    if key_text(pattern_of(path)).replace('.[]', '[]') in LATER_KEYS:
-        return NOT_YET
     return f'unknown key{suggestion(str(path[-1]), keys_in(path[:-1]))}'
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from granian.observe.logs import logger
 from granian.process import extras, titles
+from granian.process.extras import Extras
 from granian.process.plan import planning
 from granian.process.plan.planning import HAS_FORK
 from granian.process.pool.forking import wait_for_threads
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from granian.config.model import Config
+    from granian.observe.board import Board
     from granian.process.plan.sections import WorkerSettings
     from granian.process.pool.child import Child
     from granian.process.reloading.rereading import Source
+    from granian.process.report import Report
     from granian.process.signals import SignalPipe
 
 
@@ -108,6 +111,8 @@ def _supervise(situation: Situation, signals: SignalPipe | None) -> int:
     from granian.server.importing import import_for
 
     import_for(first.plan.worker.serving)
+    if first.plan.metrics is not None:
+        import_for(first.plan.metrics.serving)
     manager = ServiceManager.from_environment(os.environ)
     return Supervisor(situation, signals, _Work(situation), manager).run(first)
 
@@ -117,11 +122,13 @@ class _Work:
 
     def __init__(self, situation: Situation) -> None:
         # Before the fork, so that all workers share what is imported.
+        from granian.process.exporting.application import application
         from granian.process.report import ChannelReport
         from granian.process.workers.worker import Worker
 
         self._situation = situation
         self._worker = Worker
+        self._application = application
         self._report = ChannelReport
 
     def preload(self, settings: WorkerSettings) -> None:
@@ -151,11 +158,21 @@ class _Work:
             os.environ.clear()
             os.environ.update(before)
 
-    def __call__(self, number: int, settings: WorkerSettings, child: Child, channel: socket.socket) -> int:
+    def __call__(self, child: Child, channel: socket.socket) -> int:
+        settings = child.generation.worker_at(child.part.bound)
+        return self._run(settings, child, self._report(channel, child.row), channel, self._situation.extras)
+
+    def export(self, child: Child, channel: socket.socket, board: Board) -> int:
+        answer = self._application(board)
+        settings = child.generation.exporter_at(child.part.bound)
+        return self._run(settings, child, self._report(channel), channel, Extras(load=lambda _: answer))
+
+    def _run(
+        self, settings: WorkerSettings, child: Child, report: Report, channel: socket.socket, given: Extras
+    ) -> int:
         if settings.logs != self._situation.logs:
             planning.configure_logs(settings.logs)
-        given = self._situation.extras
-        status = self._worker(settings, child.part.sockets, self._report(channel), channel, given).run(number)
+        status = self._worker(settings, child.part.sockets, report, channel, given).run(child.name)
         wait_for_threads()
         return status
 

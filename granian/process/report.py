@@ -13,7 +13,9 @@ from granian.adapters.loading import application_traceback
 from granian.errors import AppLoadError, FatalError, LifespanError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from granian.observe.board import Row
 
 # Errors keep their class on the way through the channel.
 _CLASSES = {each.__name__: each for each in (FatalError, AppLoadError, LifespanError)}
@@ -52,6 +54,9 @@ class Report(Protocol):
     def closed(self) -> None:
         """It accepts nothing more, and holds no listening socket."""
 
+    def numbers(self, values: Sequence[int]) -> None:
+        """What it has counted, see `observe.metrics.OF_WORKER`."""
+
 
 def failure_of(error: BaseException) -> StartFailure:
     if isinstance(error, FatalError):
@@ -85,10 +90,11 @@ def line_of(**said: Any) -> bytes:
 
 
 class ChannelReport:
-    """To a supervisor in another process, over a socket that both hold one end of."""
+    """To a supervisor in another process, over a socket that both hold one end of; numbers go to memory that both share."""
 
-    def __init__(self, channel: socket.socket) -> None:
+    def __init__(self, channel: socket.socket, row: Row | None = None) -> None:
         self._channel = channel
+        self._row = row
 
     def ready(self) -> None:
         self._say(say='ready')
@@ -107,6 +113,10 @@ class ChannelReport:
 
     def tired(self, reason: str) -> None:
         self._say(say='tired', reason=reason)
+
+    def numbers(self, values: Sequence[int]) -> None:
+        if self._row is not None:
+            self._row.write(values)
 
     def alive(self) -> None:
         # A supervisor that reads nothing for hours (it was stopped) is no reason to wait.

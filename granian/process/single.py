@@ -8,6 +8,8 @@ from granian.observe.logs import logger
 from granian.process.workers.worker import Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from granian.process.extras import Extras
     from granian.process.pool.generation import Generation
     from granian.process.report import StartFailure
@@ -33,6 +35,9 @@ class DirectReport:
     def tired(self, reason: str) -> None:
         logger.warning('worker-1 is to be replaced (%s), which this platform cannot do', reason)
 
+    def numbers(self, values: Sequence[int]) -> None:
+        """Nobody asks here."""
+
     def alive(self) -> None:
         """Nobody watches."""
 
@@ -46,7 +51,7 @@ def run(generation: Generation, extras: Extras) -> int:
     """Serve in this process; the exit status. Raises FatalError if it cannot start."""
     report = DirectReport()
     part = generation.part(0)
-    status = Worker(generation.worker_at(part.bound), part.sockets, report, extras=extras).run(1)
+    status = Worker(generation.worker_at(part.bound), part.sockets, report, extras=extras).run('worker-1')
     if report.failure is not None:
         raise report.failure.error()
     return status

@@ -64,7 +64,8 @@ class Situation:
         """Log every address that this serves on, but those that are known."""
         for each in self.generation.sockets.bound:
             if each.address not in known:
-                logger.info('Listening at: %s', self.generation.plan.url(each))
+                what = 'Metrics' if self.generation.sockets.wanted[each.listener].is_metrics else 'Listening'
+                logger.info('%s at: %s', what, self.generation.plan.url(each))
 
     def every_sockets(self) -> list[Sockets]:
         generations = [self.generation] if self.coming is None else [self.generation, self.coming]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import faulthandler
 import gc
 import os
@@ -15,16 +14,17 @@ from granian.errors import BindError
 from granian.observe import logs
 from granian.observe.logs import logger
 from granian.process import report
+from granian.process.commands import STOPPING, Commands
 from granian.process.control import Control
-from granian.process.plan import holdings
+from granian.process.exporting.exporter import Exporter
+from granian.process.exporting.numbers import Numbers
 from granian.process.pool.child import Child
-from granian.process.pool.forking import fork
+from granian.process.pool.forking import fork, reap_orphans
 from granian.process.pool.health import STACKS_SIGNAL, Health, Stacks
 from granian.process.pool.pool import Pool
 from granian.process.program import STOP
 from granian.process.reloading.auto_reload import AutoReload
 from granian.process.reloading.reload import Reload, Scaling, nobody
-from granian.process.reloading.rereading import Refused
 from granian.process.reloading.upgrade import Upgrade
 from granian.process.signals import CHILD_ENDED, FEWER_WORKERS, MORE_WORKERS, RELOAD, REOPEN, UPGRADE
 from granian.process.timers import Timers
@@ -33,9 +33,10 @@ from granian.process.waiting import Waiting
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from granian.process.control import Answer
+    from granian.observe.board import Board
     from granian.process.plan.sections import WorkerSettings
     from granian.process.pool.generation import Generation
+    from granian.process.pool.pool import Cause
     from granian.process.reloading.succession import Predecessor
     from granian.process.service_manager import ServiceManager
     from granian.process.signals import SignalPipe
@@ -43,13 +44,15 @@ if TYPE_CHECKING:
 
 # One request to stop often comes as two signals: timeout(1) and shells signal the process and then its group.
 SAME_REQUEST_S = 0.5
-STOPPING = 'the server is stopping'
 
 
 class RunWorker(Protocol):
     def preload(self, settings: WorkerSettings) -> None: ...
 
-    def __call__(self, number: int, settings: WorkerSettings, child: Child, channel: socket.socket) -> int: ...
+    def __call__(self, child: Child, channel: socket.socket) -> int: ...
+
+    def export(self, child: Child, channel: socket.socket, board: Board) -> int:
+        """Serve what is on the board."""
 
 
 class Supervisor:
@@ -66,23 +69,19 @@ class Supervisor:
         self.timers = Timers()
         self.pool = Pool(self, self.timers)
         self._health = Health(self.pool, self.timers)
-        commands = {
-            'reload': self._on_reload_command,
-            'status': self._on_status_command,
-            'upgrade': self._on_upgrade_command,
-            'holdings': self._on_holdings_command,
-        }
-        self.control = Control(self.waiting, commands)
+        self._numbers = Numbers()
+        self.exporter = Exporter(self)
+        self.control = Control(self.waiting, Commands(self).by_name())
         self._signals = signals
         self._work = work
         self._children: dict[int, Child] = {}
         # Processes that are no workers, and what to do when they are gone.
         self._helpers: dict[int, Callable[[int], None]] = {}
-        self._reload = Reload(self)
+        self.reloading = Reload(self)
         self._scaling = Scaling(self)
-        self._upgrade = Upgrade(self)
-        self._auto = AutoReload(self, self._reload.begin)
-        self._stopping = False
+        self.upgrading = Upgrade(self)
+        self._auto = AutoReload(self, self.reloading.begin)
+        self.stopping = False
         self._asked_s: float | None = None
         self._failure: report.StartFailure | None = None
         self._status = 0
@@ -98,13 +97,15 @@ class Supervisor:
             gc.freeze()
             # One that came while sockets were bound: nothing need be started for it.
             self._take_signals()
-            if not self._stopping:
+            if not self.stopping:
                 if self.situation.predecessor is None:
                     self._open_control()
                 self._health.follow(first)
                 self.pool.open(first)
                 self._auto.follow(self.situation.watch)
-            while self._children or self._helpers or not self._stopping:
+                if self.situation.predecessor is None and not self.stopping:
+                    self.exporter.follow(first)
+            while self._children or self._helpers or not self.stopping:
                 self._step()
         finally:
             gc.unfreeze()
@@ -130,28 +131,29 @@ class Supervisor:
             self._on_stop_signal()
         elif number == CHILD_ENDED:
             self._reap()
-        elif self._stopping:
+        elif self.stopping:
             return
         elif number == RELOAD:
             logger.info('HUP signal received, reloading')
-            self._reload.begin()
+            self.reloading.begin()
         elif number == REOPEN:
             self._reopen_logs()
         elif number == UPGRADE:
-            self._upgrade.begin(nobody)
+            self.upgrading.begin(nobody)
         elif number in {MORE_WORKERS, FEWER_WORKERS}:
             self._scaling.by(1 if number == MORE_WORKERS else -1)
 
     def _on_stop_signal(self) -> None:
         now_s = time.monotonic()
-        if not self._stopping:
+        if not self.stopping:
             logger.info('Shutting down granian')
             self._stop()
         if self._asked_s is None:
             self._asked_s = now_s
         elif now_s - self._asked_s > SAME_REQUEST_S:
             self.pool.kill()
-            self._upgrade.kill()
+            self.exporter.kill()
+            self.upgrading.kill()
 
     # ── processes ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -171,11 +173,28 @@ class Supervisor:
         return pid
 
     def start(self, slot: int, generation: Generation, *, respawned: bool) -> Child:
-        ours, theirs = socket.socketpair()
         child = Child(slot, generation, generation.part(slot), respawned=respawned)
+        self._numbers.provide(child)
+        try:
+            self._fork(child, lambda channel: self._work(child, channel))
+        except OSError:
+            self._numbers.gone(child)
+            raise
+        self._children[child.pid] = child
+        self.waiting.wait_for(child, lambda: self._read_reports(child))
+        self._numbers.started()
+        return child
+
+    def export(self, child: Child, ended: Callable[[int], None]) -> None:
+        self._fork(child, lambda channel: self._work.export(child, channel, self._numbers.board))
+        self._helpers[child.pid] = ended
+
+    def _fork(self, child: Child, life: Callable[[socket.socket], int]) -> None:
+        """Give it a process and a channel. Raises OSError."""
+        ours, theirs = socket.socketpair()
         try:
             child.stacks = Stacks()
-            pid = fork(self._signals, lambda: self._live_as(child, ours, theirs))
+            pid = fork(self._signals, lambda: self._live_as(child, ours, lambda: life(theirs)))
         except OSError:
             ours.close()
             child.close()
@@ -183,11 +202,8 @@ class Supervisor:
         finally:
             theirs.close()
         child.runs_as(pid, ours, time.monotonic())
-        self._children[pid] = child
-        self.waiting.wait_for(child, lambda: self._read_reports(child))
-        return child
 
-    def _live_as(self, child: Child, ours: socket.socket, channel: socket.socket) -> int:
+    def _live_as(self, child: Child, ours: socket.socket, life: Callable[[], int]) -> int:
         ours.close()
         self.waiting.leave(self._signals)
         if self.situation.predecessor is not None:
@@ -196,8 +212,7 @@ class Supervisor:
             sockets.keep_only(child.part.sockets)
         assert child.stacks is not None
         faulthandler.register(STACKS_SIGNAL, file=child.stacks.fileno(), all_threads=True, chain=False)
-        settings = child.generation.worker_at(child.part.bound)
-        return self._work(child.slot + 1, settings, child, channel)
+        return life()
 
     def _read_reports(self, child: Child) -> None:
         for said in child.reports():
@@ -222,15 +237,15 @@ class Supervisor:
             self.waiting.let_go(child)
 
     def _on_leaving(self, child: Child) -> None:
-        if self._stopping or child.phase == 'leaving':
+        if self.stopping or child.phase == 'leaving':
             return
         self._await_own_signal()
-        if not self._stopping:
+        if not self.stopping:
             self.pool.on_leaving(child)
 
     def _reap(self) -> None:
         ended = self._ended()
-        if not self._stopping and any(child.has_started and code == 0 for child, code in ended):
+        if not self.stopping and any(child.has_started and code == 0 for child, code in ended):
             self._await_own_signal()
         for child, code in ended:
             self._read_reports(child)
@@ -238,12 +253,13 @@ class Supervisor:
                 # Something it started still holds the other end.
                 self.waiting.let_go(child)
             self._let_sockets_go()
+            self._numbers.gone(child)
             self.pool.on_end(child, code)
         # What a change that was given up would have listened on.
         self._let_sockets_go()
 
     def _let_sockets_go(self) -> None:
-        holders = [child for child in self._children.values() if not child.is_closed]
+        holders = [child for child in (*self._children.values(), *self.exporter.everyone()) if not child.is_closed]
         self.situation.let_go({id(sock) for child in holders for sock in child.part.sockets})
 
     def _ended(self) -> list[tuple[Child, int]]:
@@ -261,18 +277,8 @@ class Supervisor:
             else:
                 self._helpers.pop(pid)(code)
         if os.getpid() == 1:
-            self._reap_orphans()
+            reap_orphans({*self._children, *self._helpers})
         return ended
-
-    def _reap_orphans(self) -> None:
-        """As the first process of a container: those whose parents have ended are ours, and nobody else lets them go."""
-        ours = {*self._children, *self._helpers}
-        with contextlib.suppress(ChildProcessError):
-            # Looked at without taking: one of ours may have ended just now.
-            while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                if found.si_pid in ours:
-                    return
-                os.waitpid(found.si_pid, 0)
 
     def _await_own_signal(self) -> None:
         # A worker ends as if told to: a Ctrl-C goes to the whole group and may reach, and end, a worker before us.
@@ -287,9 +293,9 @@ class Supervisor:
             self.timers.after(self.manager.beat_every_s, self._beat)
 
     def settled(self) -> None:
-        if self.situation.predecessor is not None and not self._stopping:
+        if self.situation.predecessor is not None and not self.stopping:
             self._take_over(self.situation.predecessor)
-        if not self._stopping:
+        if not self.stopping:
             generation = self.situation.generation
             self.manager.ready(f'Generation {generation.number} serves with {len(self.pool.members)} workers')
 
@@ -300,10 +306,20 @@ class Supervisor:
         self._let_sockets_go()
         self._auto.follow(self.situation.watch)
         self._health.follow(self.situation.generation)
+        self._show_numbers()
+        self.exporter.follow(self.situation.generation)
         self._open_control()
 
     def on_serving(self, child: Child) -> None:
         self._health.on_serving(child)
+        self._show_numbers()
+
+    def on_replaced(self, cause: Cause) -> None:
+        self._numbers.replaced(cause)
+        self._show_numbers()
+
+    def _show_numbers(self) -> None:
+        self._numbers.show(self.pool.members, self.situation.generation.workers)
 
     def on_late(self, child: Child) -> None:
         self._health.ask_stacks(child)
@@ -317,28 +333,15 @@ class Supervisor:
         except BindError as exc:
             logger.warning('No control socket, `granian reload` will not reach this server; SIGHUP does: %s', exc)
 
-    def _on_reload_command(self, answer: Answer) -> None:
-        if self._stopping:
-            answer(Refused(STOPPING))
-            return
-        logger.info('Reload requested')
-        self._reload.begin(lambda refused: answer(refused or self._generation_text()))
-
-    def _on_upgrade_command(self, answer: Answer) -> None:
-        if self._stopping:
-            answer(Refused(STOPPING))
-            return
-        logger.info('Upgrade requested')
-        self._upgrade.begin(lambda refused: answer(refused or 'the new supervisor serves'))
-
     def _reopen_logs(self) -> None:
         logs.reopen()
-        for child in self.pool.everyone():
+        for child in (*self.pool.everyone(), *self.exporter.everyone()):
             child.reopen()
         logger.info('Log files opened again')
 
     def _take_over(self, predecessor: Predecessor) -> None:
         self.situation.take_over()
+        self.exporter.follow(self.situation.generation)
         found = predecessor.control()
         if found is not None:
             sock, file = found
@@ -352,33 +355,21 @@ class Supervisor:
     def succeeded(self, pid: int, kept: set[int], told: Callable[[], object]) -> None:
         logger.info('Process %d serves in our place, finishing', pid)
         self._helpers.pop(pid)
-        self._stopping = True
+        self.stopping = True
         self.manager.hand_over(pid)
         self._auto.stop()
-        self._reload.cancel('another process serves in our place')
+        self.reloading.cancel('another process serves in our place')
         # The file is the successor's.
         self.control.close(keep_file=True)
-        self.pool.stop(self.situation.hand_over(kept))
+        shared = self.situation.hand_over(kept)
+        self.exporter.stop(shared)
+        self.pool.stop(shared)
         self.pool.once_closed(told)
-
-    def _on_status_command(self, answer: Answer) -> None:
-        now_s = self.timers.clock()
-        lines = [self._generation_text()]
-        for child in sorted(self.pool.everyone(), key=lambda each: (each.slot, each.started_s)):
-            age = f'generation {child.generation.number}, for {now_s - child.started_s:.0f} s'
-            lines.append(f'{child.name}: process {child.pid}, {child.phase}, {age}')
-        answer('\n'.join(lines))
-
-    def _on_holdings_command(self, answer: Answer) -> None:
-        answer(holdings.told(os.getpid(), self.situation.generation.sockets))
-
-    def _generation_text(self) -> str:
-        return f'generation {self.situation.generation.number} serves'
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def give_up(self, failure: report.StartFailure | None) -> None:
-        if self._stopping:
+        if self.stopping:
             return
         if failure is not None and failure.details:
             logger.error('%s', failure.details)
@@ -390,11 +381,12 @@ class Supervisor:
         self._stop()
 
     def _stop(self) -> None:
-        self._stopping = True
+        self.stopping = True
         self.manager.stopping()
         self._auto.stop()
-        self._reload.cancel(STOPPING)
-        self._upgrade.cancel()
+        self.reloading.cancel(STOPPING)
+        self.upgrading.cancel()
         # First of all our own copies: while one is open, clients connect to nobody.
         self.situation.refuse_more()
+        self.exporter.stop()
         self.pool.stop()

@@ -89,7 +89,7 @@ class Connection(Wire):
         if exchange is not None:
             exchange.tell_gone(lost=True)
             exchange.abort()
-        self.service.connection_closed()
+        self.service.connection_closed(exc)
 
     # ── the engine's calls ───────────────────────────────────────────────────────────────────────────────────────
 

@@ -10,15 +10,20 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
+# No count comes to it.
+NEVER_TIRED = -1
+
 
 class Gate:
     """Counts exchanges. A connection that finds it full leaves a callback and is called, first come, first served."""
 
-    __slots__ = ('_context', '_loop', '_waiting', 'busy', 'limit')
+    __slots__ = ('_context', '_loop', '_waiting', 'busy', 'limit', 'served')
 
     def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
         self.limit = limit
         self.busy = 0
+        # Exchanges that are over, where they are counted.
+        self.served = 0
         self._loop = loop
         self._context = copy_context()
         self._waiting: deque[Callable[[], None]] = deque()
@@ -31,8 +36,11 @@ class Gate:
         """An exchange is over."""
         self.busy -= 1
         if self._waiting and self.busy < self.limit:
-            # Not at once, and not in this context: we are inside somebody's response.
-            self._loop.call_soon(self._admit, context=self._context.copy())
+            self._admit_soon()
+
+    def _admit_soon(self) -> None:
+        # Not at once, and not in this context: we are inside somebody's response.
+        self._loop.call_soon(self._admit, context=self._context.copy())
 
     def _admit(self) -> None:
         while self._waiting and self.busy < self.limit:
@@ -40,19 +48,26 @@ class Gate:
 
 
 class CountingGate(Gate):
-    """Calls `tired`, once, when so many exchanges are over."""
+    """Counts those that are over, too, and calls `tired`, once, when they are so many."""
 
-    __slots__ = ('_left', '_tired')
+    __slots__ = ('_tired', '_tired_at')
 
     def __init__(
-        self, limit: int, loop: asyncio.AbstractEventLoop, exchanges: int, tired: Callable[[], object]
+        self,
+        limit: int,
+        loop: asyncio.AbstractEventLoop,
+        exchanges: int = NEVER_TIRED,
+        tired: Callable[[], object] = lambda: None,
     ) -> None:
         super().__init__(limit, loop)
-        self._left = exchanges
+        self._tired_at = exchanges
         self._tired = tired
 
     def left(self) -> None:
-        super().left()
-        self._left -= 1
-        if self._left == 0:
+        # Not by way of the other: this is done for every request.
+        self.busy -= 1
+        if self._waiting and self.busy < self.limit:
+            self._admit_soon()
+        self.served = served = self.served + 1
+        if served == self._tired_at:
             self._tired()

@@ -116,7 +116,7 @@ class Http2Connection(Wire):
         self.engine.receive_eof()
         self.engine.output.clear()
         self._lose_all()
-        self.service.connection_closed()
+        self.service.connection_closed(exc)
 
     # ── the engine's calls ───────────────────────────────────────────────────────────────────────────────────────
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
     from granian.exchange import Exchange
-    from granian.routing.router import Handle
+    from granian.routing.router import Handle, Offer
     from granian.server.settings import (
         AnswerSettings,
         AppSettings,
@@ -27,12 +27,17 @@ if TYPE_CHECKING:
         TermsSettings,
         ThreadSettings,
     )
+    from granian.server.tally import Pool, Tally
     from granian.server.websocket import Sessions
     from granian.websocket import Door
 
 
 class Adapter(Protocol):
     """One application: `init` · `start` · any number of `handle` · `stop` · `close`. See `Serving`."""
+
+    @property
+    def pool(self) -> Pool | None:
+        """Its threads, if it has any of its own."""
 
     def init(self) -> None:
         """Raises LifespanError."""
@@ -49,6 +54,8 @@ class Adapter(Protocol):
 
 
 class _Asgi:
+    pool = None
+
     def __init__(self, settings: AppSettings, application: Any, name: str, door: Door) -> None:
         self._lifespan = Lifespan(application, settings.lifespan, name)
         self._adapter = AsgiAdapter(
@@ -90,7 +97,9 @@ class _Wsgi:
             script_name=settings.root_path,
             name=settings.name,
             door=ClosedDoor(),
+            measured=serving.measured,
         )
+        self.pool = adapter
         self.start = adapter.start
         self.stop = adapter.stop
         self.handle = adapter.handle
@@ -122,9 +131,9 @@ def _door(app: AppSettings, sessions: Sessions) -> Door:
     return ClosedDoor() if app.websockets is None else OpenDoor(app.websockets, sessions)
 
 
-def router_of(settings: ServingSettings, adapters: Sequence[Adapter]) -> Router:
+def router_of(settings: ServingSettings, adapters: Sequence[Adapter], tally: Tally) -> Router:
     """All mounts. At the same place files come before an application."""
-    folders = [_folder(each) for each in settings.folders]
+    folders = [_folder(each, tally if settings.measured else None) for each in settings.folders]
     answers = [Mount(each.place, _answer(each), _terms(each.terms)) for each in settings.answers]
     apps = [
         Mount(app.place, _handle(app, adapter), _terms(app.terms))
@@ -138,10 +147,22 @@ def _handle(app: AppSettings, adapter: Adapter) -> Handle:
     return below_only(adapter.handle, path) if app.strip_prefix and path else adapter.handle
 
 
-def _folder(settings: FolderSettings) -> Folder:
+def _folder(settings: FolderSettings, tally: Tally | None) -> Folder:
     from granian.adapters.static.handler import StaticFiles
 
-    return Folder(settings.place, StaticFiles(settings.files).handle, _terms(settings.terms))
+    offer = StaticFiles(settings.files).handle
+    return Folder(settings.place, offer if tally is None else _counted(offer, tally), _terms(settings.terms))
+
+
+def _counted(offer: Offer, tally: Tally) -> Offer:
+    async def counted(exchange: Exchange, path: str) -> bool:
+        answered = await offer(exchange, path)
+        if answered:
+            tally.files += 1
+            tally.files_failed += exchange.status >= 400
+        return answered
+
+    return counted
 
 
 def _answer(settings: AnswerSettings) -> Handle:

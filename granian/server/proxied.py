@@ -81,7 +81,7 @@ class Proxied(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._leave()
-        self._service.connection_closed()
+        self._service.connection_closed(exc)
 
     def _hand_over(self, origin: Origin) -> None:
         self._leave()

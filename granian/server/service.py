@@ -12,6 +12,7 @@ from granian.protocol.proxies.trusted import TrustedPeers
 from granian.server.connection import Connection
 from granian.server.deadlines import DeadlineWheel
 from granian.server.sniffing import Sniffer
+from granian.server.tally import Tally
 from granian.server.tasks import Starter
 from granian.server.unsent import Unsent
 
@@ -87,6 +88,7 @@ class Shared:
         self.wheel = DeadlineWheel(loop, self.defaults)
         self.unsent = Unsent(unsent_bytes_max, self.wheel, timeouts.write_s)
         self.connections: set[Open] = set()
+        self.tally = Tally()
         # Applications at work beyond their first step; some go on after their response.
         self.tasks: set[asyncio.Task[None]] = set()
         self._idle: asyncio.Future[None] | None = None
@@ -98,6 +100,12 @@ class Shared:
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)
+        self.check_idle()
+
+    def connection_closed(self, exc: Exception | None = None) -> None:
+        """`exc`: what it broke by."""
+        if exc is not None:
+            self.tally.broken += 1
         self.check_idle()
 
     def check_idle(self) -> None:
@@ -116,7 +124,7 @@ class Service:
 
     __slots__ = (
         'access_log', 'address', 'connection_closed', 'connections', 'context', 'defaults', 'drain_idle_s', 'draining', 'engine',
-        'engine2', 'gate', 'handle', 'http', 'http2', 'http2_connection', 'join_bytes_max', 'keep', 'limits', 'loop', 'pipeline_flush', 'scheme', 'start', 'timeouts', 'trusts', 'unsent', 'wheel',
+        'engine2', 'gate', 'handle', 'http', 'http2', 'http2_connection', 'join_bytes_max', 'keep', 'limits', 'loop', 'pipeline_flush', 'scheme', 'start', 'tally', 'timeouts', 'trusts', 'unsent', 'wheel',
     )  # fmt: skip
 
     def __init__(
@@ -157,7 +165,8 @@ class Service:
         self.context = shared.context
         self.keep = shared.keep
         self.start = shared.start
-        self.connection_closed = shared.check_idle
+        self.tally = shared.tally
+        self.connection_closed = shared.connection_closed
 
     def info_of(self, transport: asyncio.BaseTransport) -> ConnectionInfo:
         """Who is at the other end."""

@@ -9,7 +9,7 @@ import inspect
 import logging
 import random
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from granian.errors import FatalError, LifespanError
 from granian.observe import access_log
@@ -20,13 +20,15 @@ from granian.server.gate import CountingGate, Gate
 from granian.server.mounting import adapter_of, router_of
 from granian.server.proxied import ProxiedListener
 from granian.server.service import Engines, Service, Shared
+from granian.server.tally import Measures
 from granian.server.websocket import Sessions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence, Sized
 
     from granian.protocol.contract import Engine, MultiplexedEngine
     from granian.server.settings import ListenerSettings, ProxySettings, ServingSettings
+    from granian.server.tally import Tally
     from granian.server.tls.listener import TlsListener
 
 logger = logging.getLogger('_granian')
@@ -94,6 +96,7 @@ class Serving:
         self._sockets: list[socket.socket] = []
         self._servers: list[asyncio.AbstractServer] = []
         self._accepting: list[Callable[[], asyncio.Protocol]] = []
+        self._measures: Measures | None = None
 
     def init(self) -> None:
         """What applications want done while the loop does not run. Raises LifespanError; then all is closed again."""
@@ -120,7 +123,9 @@ class Serving:
     async def accept(self, sockets: Sequence[socket.socket]) -> None:
         """The second half of `start`."""
         self.shared.wheel.start()
-        router = router_of(self._settings, self.adapters)
+        pools = [adapter.pool for adapter in self.adapters if adapter.pool is not None]
+        self._measures = Measures(self.shared, self.sessions, pools)
+        router = router_of(self._settings, self.adapters, self.shared.tally)
         for sock, listener in zip(sockets, self._settings.listeners, strict=True):
             engines = Engines(
                 http1=engine_class(listener.http1_engine),
@@ -129,6 +134,11 @@ class Serving:
             service = Service(self.shared, listener, engines, behind(listener.proxies, router.handle))
             await self._listen(sock, service, listener)
         self._sockets = list(sockets)
+
+    def numbers(self) -> list[int]:
+        """All that is known of it, once it accepts; see `Measures`."""
+        assert self._measures is not None
+        return self._measures.numbers()
 
     def _encrypted(self, service: Service, listener: ListenerSettings) -> Callable[[], asyncio.Protocol]:
         """What speaks with a client, in clear or not."""
@@ -167,6 +177,10 @@ class Serving:
 
     async def _listen(self, sock: socket.socket, service: Service, listener: ListenerSettings) -> None:
         connection = _accepting(service, listener.proxies, self._encrypted(service, listener))
+        if self._settings.connections_max is not None:
+            connection = _bounded(connection, self.shared.connections, self._settings.connections_max)
+        if self._settings.measured:
+            connection = _counted(connection, self.shared.tally)
         self._accepting.append(connection)
         self._services.append(service)
         sock.setblocking(False)
@@ -249,9 +263,26 @@ def _accepting(
     return ProxiedListener(service, TrustedPeers(proxies.trusted), make).connection
 
 
+def _bounded(make: Callable[[], asyncio.Protocol], there: Sized, most: int) -> Callable[[], asyncio.Protocol]:
+    return lambda: make() if len(there) < most else _TurnedAway()
+
+
+class _TurnedAway(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast('asyncio.Transport', transport).abort()
+
+
+def _counted(make: Callable[[], asyncio.Protocol], tally: Tally) -> Callable[[], asyncio.Protocol]:
+    def counted() -> asyncio.Protocol:
+        tally.connections += 1
+        return make()
+
+    return counted
+
+
 def _gate(settings: ServingSettings, loop: asyncio.AbstractEventLoop, tired: Callable[[], object] | None) -> Gate:
     if settings.requests_max is None or tired is None:
-        return Gate(settings.exchanges_max, loop)
+        return (CountingGate if settings.measured else Gate)(settings.exchanges_max, loop)
     requests = settings.requests_max + random.randint(0, settings.requests_jitter)  # noqa: S311
     return CountingGate(settings.exchanges_max, loop, requests, tired)
 

@@ -197,3 +197,7 @@ class ServingSettings:
     # Fields of responses whose application gives none; b'': no Server.
     server_header: bytes = b'granian'
     date_header: bool = True
+    # Who comes when so many are there is turned away; None: nobody is.
+    connections_max: int | None = None
+    # Somebody asks for numbers: what costs anything is counted, too.
+    measured: bool = False

@@ -75,7 +75,7 @@ class Sniffer(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._leave()
-        self._service.connection_closed()
+        self._service.connection_closed(exc)
 
     def _leave(self) -> None:
         self._service.connections.discard(self)

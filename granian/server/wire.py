@@ -198,6 +198,7 @@ class Wire(asyncio.Protocol):
 
     def cut(self) -> None:
         """Close by a reset: the client can tell that what it has is not whole."""
+        self.service.tally.broken += 1
         sock = self._transport.get_extra_info('socket')
         if sock is not None and sock.family != getattr(socket, 'AF_UNIX', None):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)

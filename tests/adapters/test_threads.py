@@ -54,6 +54,18 @@ async def test_no_thread_before_there_is_work(engine, loop):
         assert await pool.run(lambda: threading.current_thread().daemon)
 
 
+async def test_what_threads_live_is_added_up_and_stays_when_they_are_gone(engine, loop):
+    async with Pool(2) as pool:
+        assert pool.threads.lived_s() == 0
+        began_s = time.perf_counter()
+        await pool.run(lambda: time.sleep(0.05))
+        lived_s, passed_s = pool.threads.lived_s(), time.perf_counter() - began_s
+        assert 0.05 <= lived_s <= pool.threads.count * passed_s
+        assert pool.threads.lived_s() > lived_s
+    lived_s = pool.threads.lived_s()
+    assert 0.05 <= lived_s == pool.threads.lived_s()
+
+
 async def test_one_request_after_another_needs_no_thread_each(engine, loop):
     async with Pool(10) as pool:
         names = {await pool.run(lambda: threading.current_thread().name) for _ in range(50)}

@@ -105,6 +105,10 @@ MEANT = [
     ({'static_path_mount': [Path()], 'static_path_route': ['/files']}, "config.static[0].path == '/files'"),
     ({'static_path_mount': Path(), 'static_path_dir_to_file': 'a.html'}, "config.static[0].index == 'a.html'"),
     ({'static_path_mount': Path(), 'static_path_expires': 60}, 'config.static[0].expires == 60'),
+    ({'metrics_enabled': True}, 'config.metrics.enabled is True'),
+    ({'metrics_scrape_interval': 5}, 'config.metrics.scrape_interval == 5'),
+    ({'metrics_address': '::1'}, "str(config.metrics.bind) == '[::1]:9090'"),
+    ({'metrics_port': 9191}, "str(config.metrics.bind) == '127.0.0.1:9191'"),
     ({'reload': True}, 'config.reload.enabled is True'),
     ({'reload_paths': [Path()]}, 'len(config.reload.paths) == 1'),
     ({'reload_ignore_dirs': ['up']}, "config.reload.ignore_dirs == ('up',)"),
@@ -130,8 +134,7 @@ def test_every_argument_is_in_the_table():
     # By tests of their own.
     apart = {'log_dictconfig', 'reload_filter', 'env_files'}
     tls = {'ssl_cert', 'ssl_key', 'ssl_key_password', 'ssl_protocol_min', 'ssl_ca', 'ssl_crl', 'ssl_client_verify'}
-    metrics = {'metrics_enabled', 'metrics_scrape_interval', 'metrics_address', 'metrics_port'}
-    assert {each.name for each in fields(Granian)} == told | apart | tls | metrics
+    assert {each.name for each in fields(Granian)} == told | apart | tls
 
 
 def test_tls(tmp_path):
@@ -160,8 +163,6 @@ def test_faults_name_arguments_and_come_all_at_once(make):
 
 
 def test_what_is_not_served_is_refused():
-    with pytest.raises(ConfigurationError, match='argument metrics_enabled: is not served by this version yet'):
-        Granian('main:app', metrics_enabled=True)
     with pytest.raises(ConfigurationError, match="argument http1_settings: 'dict' is not 'HTTP1Settings'"):
         Granian('main:app', http1_settings={'keep_alive': False})
     with pytest.raises(ConfigurationError, match='argument spawn_target'):

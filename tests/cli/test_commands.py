@@ -13,7 +13,6 @@ import pytest
 import tomli
 
 from granian import __version__
-from granian.config.later import LATER_FLAGS
 from granian.config.options import options
 
 SCRIPT = Path(sys.executable).with_name('granian')
@@ -134,15 +133,6 @@ def test_unknown_flag_ends_with_2_and_a_suggestion(granian):
     assert '--workers' in said
 
 
-@pytest.mark.parametrize('words', [[], ['serve'], ['check'], ['config', 'show']])
-@pytest.mark.parametrize('flag', ['--metrics', '--no-metrics', '--metrics-port'])
-def test_flag_of_a_later_version_is_refused_as_that(words, flag, granian):
-    status, _, said = granian(*words, flag, 'main:app')
-
-    assert status == 2
-    assert f'Error: {flag} is not served by this version yet.' in said
-
-
 def test_command_word_is_a_command_only_in_first_place(granian, tmp_path):
     status, shown, _ = granian('--workers', '0', 'check')
 
@@ -160,7 +150,6 @@ def test_help_groups_every_flag_by_topic(granian):
         'WebSockets',
     ]  # fmt: skip
     assert not [flag.name for option in options() for flag in option.flags if flag.name not in said]
-    assert not [flag for flag in LATER_FLAGS if f'{flag} ' in said]
     assert granian('serve', '--help')[1].startswith('Usage: granian serve [OPTIONS] [APP]')
 
 

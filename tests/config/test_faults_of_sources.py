@@ -125,16 +125,6 @@ environment GRANIAN_APP: does not name the application; give it as the argument 
 1 variable has faults; nothing was started""",
     ),
     (
-        'variable-later',
-        '',
-        {'GRANIAN_METRICS_ENABLED': '0', 'GRANIAN_METRICS_PORT': '0'},
-        {},
-        """\
-environment GRANIAN_METRICS_ENABLED: is not served by this version yet
-environment GRANIAN_METRICS_PORT: is not served by this version yet
-2 variables have faults; nothing was started""",
-    ),
-    (
         'variable-nested-unknown',
         '',
         {'GRANIAN_HTTP1__KEEPALIVE': 'no'},

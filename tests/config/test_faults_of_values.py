@@ -58,14 +58,6 @@ zzz = 1
         'granian.toml:2:1: server.zzz: unknown key',
     ),
     (
-        'later-section',
-        """\
-[[metrics]]
-enabled = true
-""",
-        'granian.toml:1:3: metrics: is not served by this version yet',
-    ),
-    (
         'text-for-a-number',
         """\
 [server]

@@ -8,8 +8,6 @@ import os
 import pytest
 
 from granian.config import load
-from granian.config.later import LATER_FLAGS, LATER_VARIABLES
-from granian.config.options import options
 from granian.config.reading.env_files import variables
 
 APP = '[[apps]]\ntarget = "main:app"\ninterface = "asgi"\n'
@@ -290,15 +288,3 @@ def test_every_value_knows_where_it_came_from(loaded):
         'limits.fields': 'flag --set limits.fields',
     }
     assert str(result.origin('server.loop')) == 'default'
-
-
-def test_no_served_option_is_called_later():
-    flags = {flag for option in options() for flag in option.flags}
-
-    assert not {flag.name for flag in flags} & LATER_FLAGS
-    assert not {flag.environment_name for flag in flags} & LATER_VARIABLES
-
-
-@pytest.mark.parametrize('name', sorted(LATER_VARIABLES))
-def test_variable_of_a_later_version_is_refused_by_name(name, report):
-    assert report(environ={name: '1'}).startswith(f'environment {name}: is not served by this version yet\n')

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from granian.config.later import LATER_FLAGS
 from granian.config.loading import load
 from granian.config.options import options, tables
 from tests.config.conftest import example_certificates as _certificates
@@ -33,7 +32,7 @@ def test_every_key_and_flag_of_a_page_is_there(page):
         '.'.join(part for part in table.path if part != '[]') for table in tables()
     }
     sections = '|'.join(sorted({table.path[0] for table in tables()}))
-    flags = {flag.name for option in options() for flag in option.flags} | LATER_FLAGS
+    flags = {flag.name for option in options() for flag in option.flags}
 
     assert set(re.findall(rf'`((?:{sections})\.[\w.]+)`', text)) - keys == set()
     assert set(re.findall(r'(--[a-z][a-z0-9-]+)', text)) - flags == set()

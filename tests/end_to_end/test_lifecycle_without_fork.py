@@ -62,13 +62,17 @@ def test_an_application_that_cannot_be_loaded_is_told(project):
     assert server.lines[-1] == "Could not import 'absent'."
 
 
-def test_replacing_workers_is_refused(project):
-    with launched(project, '--respawn-failed-workers', 'main:app') as server:
+@pytest.mark.parametrize(
+    ('flag', 'said'),
+    [
+        ('--respawn-failed-workers', 'server.respawn_failed_workers: this platform cannot replace workers'),
+        ('--metrics', 'metrics.enabled: this platform cannot share memory between workers'),
+    ],
+)
+def test_what_needs_other_processes_is_refused(project, flag, said):
+    with launched(project, flag, 'main:app') as server:
         assert server.wait_ended() == 2
-    assert server.lines == [
-        'flag --respawn-failed-workers: server.respawn_failed_workers: this platform cannot replace workers',
-        '1 flag has faults; nothing was started',
-    ]
+    assert server.lines == [f'flag {flag}: {said}', '1 flag has faults; nothing was started']
 
 
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])

@@ -15,6 +15,7 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.helpers.certificates import Authority
@@ -91,6 +92,19 @@ def test_workers_become_another_user_and_the_supervisor_still_reloads(folder):
         server.wait_ended()
     assert not (folder / 'run' / 'pid').exists()
     assert not path.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root may become somebody else')
+def test_whoever_serves_metrics_becomes_that_user_too_on_a_port_of_roots(folder):
+    port = privileged_port()
+    arguments = configured(folder, '127.0.0.1:0', server='user = "nobody"')
+    config = folder / 'granian.toml'
+    config.write_text(f'{config.read_text()}[metrics]\nenabled = true\nbind = "127.0.0.1:{port}"\n')
+    with running_server(*arguments, cwd=folder) as server:
+        with urllib.request.urlopen(f'http://127.0.0.1:{port}/', timeout=20) as response:
+            assert response.status == 200
+        users = [psutil.Process(pid).uids() for pid in server.worker_pids()]
+        assert [tuple(each) for each in users] == [(NOBODY,) * 3] * 2
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason='only root may become somebody else')

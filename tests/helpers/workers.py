@@ -53,6 +53,7 @@ class Stage:
         self.given_up: list[StartFailure | None] = []
         self.done: list[StartFailure | None] = []
         self.late: list[FakeChild] = []
+        self.causes: list[str] = []
         self.settlings = 0
         self.full = False
         self.health = None
@@ -77,6 +78,9 @@ class Stage:
     def on_serving(self, child) -> None:
         if self.health is not None:
             self.health.on_serving(child)
+
+    def on_replaced(self, cause) -> None:
+        self.causes.append(cause)
 
     def settled(self) -> None:
         self.settlings += 1

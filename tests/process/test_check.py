@@ -44,6 +44,14 @@ def test_an_import_that_does_not_end_is_a_fault(tmp_path):
     assert faults('checked:app', tmp_path, timeout_s=1) == ['apps[0].target: importing it takes longer than 1 s']
 
 
+def test_a_taken_address_of_metrics_is_a_fault_where_they_are_served(tmp_path):
+    with socket.create_server(('127.0.0.1', 0)) as taken:
+        bind = f'127.0.0.1:{taken.getsockname()[1]}'
+        document = {'metrics': {'enabled': True, 'bind': bind}, 'listeners': [{'bind': '127.0.0.1:0'}]}
+        assert check(Config.model_validate(document)) == [f'metrics.bind: {bind}: already in use by another process']
+        assert check(Config.model_validate({**document, 'reload': {'enabled': True}})) == []
+
+
 def test_a_taken_address_is_a_fault_and_a_free_one_is_let_go(tmp_path):
     (tmp_path / 'checked.py').write_text('def app(): pass')
     with socket.create_server(('127.0.0.1', 0)) as taken:

@@ -37,14 +37,14 @@ async def test_it_is_told_once_when_so_many_and_by_chance_some_more_are_over(ser
     monkeypatch.setattr(serving.random, 'randint', lambda least, most: more if (least, most) == (0, 2) else -1)
     told = []
     async with serve(answer, requests_max=3, requests_jitter=2) as server:
-        gate = serving._gate(server.settings, server.loop, lambda: told.append(gate._left))
+        gate = serving._gate(server.settings, server.loop, lambda: told.append(gate.served))
         gate.busy = 6
         for _ in range(3 + more - 1):
             gate.left()
         assert told == []
         gate.left()
         gate.left()
-    assert told == [0]
+    assert told == [3 + more]
 
 
 async def test_idle_connections_take_no_place(serve):

@@ -30,6 +30,9 @@ _FAILURE = response_head(500, [])
 class RsgiAdapter:
     """One application: `init`, `start`, any number of `handle`, `stop`, `close`."""
 
+    # It has no threads of its own.
+    pool = None
+
     def __init__(self, application: Any, loop: asyncio.AbstractEventLoop, *, door: Door, strip: int = 0) -> None:
         """`strip`: characters of the path that belong to the application's place, and not to the application."""
         self._target = application

@@ -11,6 +11,7 @@ from granian.adapters.wsgi.call import Call
 from granian.adapters.wsgi.environ import Environs
 from granian.adapters.wsgi.input import streamed
 from granian.adapters.wsgi.spool import whole_body
+from granian.adapters.wsgi.stopwatch import Stopwatch
 from granian.adapters.wsgi.threads import Threads
 from granian.errors import ClientDisconnected
 from granian.protocol.contract import CHUNKED
@@ -48,12 +49,17 @@ class WsgiAdapter:
         script_name: str = '',
         name: str = 'wsgi',
         door: Door,
+        measured: bool = False,
     ) -> None:
         self.application = application
         self._door = door
         self._queue_max = queue_max
         self._environs = Environs(multithread=blocking_threads > 1, multiprocess=multiprocess, script_name=script_name)
-        self.threads = Threads(loop, self._work, name=name, threads_max=blocking_threads, idle_timeout_s=idle_timeout_s)
+        # Where nobody asks, no clock is read for a request.
+        self._stopwatch = Stopwatch(self._work) if measured else None
+        work = self._stopwatch or self._work
+        self.threads = Threads(loop, work, name=name, threads_max=blocking_threads, idle_timeout_s=idle_timeout_s)
+        self._spent_s = 0.0, 0.0
 
     async def start(self) -> None:
         """Nothing has to be waited for: threads are made when they are needed."""
@@ -61,6 +67,24 @@ class WsgiAdapter:
     async def stop(self, timeout_s: float = STOP_S) -> None:
         """End the threads; those that are stuck after `timeout_s` are named in the log and left."""
         await self.threads.stop(timeout_s)
+
+    @property
+    def count(self) -> int:
+        """Threads there are."""
+        return self.threads.count
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait for a thread."""
+        return len(self.threads.queue)
+
+    def spent_s(self) -> tuple[float, float]:
+        """How long threads were idle, and at work, all together; neither ever shrinks."""
+        if self._stopwatch is not None:
+            lived_s, busy_s = self.threads.lived_s(), self._stopwatch.busy_s()
+            idle_before_s, busy_before_s = self._spent_s
+            self._spent_s = max(idle_before_s, lived_s - busy_s), max(busy_before_s, busy_s)
+        return self._spent_s
 
     def handle(self, exchange: Exchange) -> Coroutine[Any, Any, None] | None:
         """Let the application answer. What is returned must be run where it is not None; it raises nothing."""

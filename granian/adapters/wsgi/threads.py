@@ -66,12 +66,27 @@ class Threads:
         # Threads that may follow the one that looked last, and those of them that have not come yet.
         self._followers = self._followers_left = 0
         self._stopping = False
+        # Seconds that threads were there, all together, until their number changed last, and when that was.
+        self._lived_s = 0.0
+        self._changed_s = time.perf_counter()
         self._ended: asyncio.Future[None] | None = None
 
     @property
     def count(self) -> int:
         """Threads there are."""
         return len(self._threads)
+
+    def lived_s(self) -> float:
+        """Seconds that threads have been there, all together."""
+        with self._count_lock:
+            self._count_life()
+            return self._lived_s
+
+    def _count_life(self) -> None:
+        """With the lock held, before their number changes."""
+        now_s = time.perf_counter()
+        self._lived_s += len(self._threads) * (now_s - self._changed_s)
+        self._changed_s = now_s
 
     # ── on the loop's thread ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -141,6 +156,7 @@ class Threads:
             with self._count_lock:
                 if len(self._threads) >= self._threads_max or self._stopping:
                     return
+                self._count_life()
                 self._made += 1
                 thread = threading.Thread(target=self._run, name=f'{self._name}-{self._made}', daemon=True)
                 self._threads.add(thread)
@@ -156,6 +172,7 @@ class Threads:
         except RuntimeError as exc:
             self._rousing = False
             with self._count_lock:
+                self._count_life()
                 self._threads.discard(thread)
             logger.error('No more than %d threads of %s: %s', len(self._threads), self._name, exc)
 
@@ -229,6 +246,7 @@ class Threads:
         with self._count_lock:
             if last_stays and len(self._threads) == 1:
                 return False
+            self._count_life()
             self._threads.discard(threading.current_thread())
         if self._stopping:
             self.post(self._check_ended)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import tomli
 
 from granian.config.faults import Fault
-from granian.config.later import LATER_VARIABLES, NOT_YET
 from granian.config.options import ITEM, is_table_list, option_at, options, table_at, tables
 from granian.config.reading.env_files import read_env_file
 from granian.config.reading.files import FileSource, read_files
@@ -31,9 +30,11 @@ if TYPE_CHECKING:
 PREFIX = 'GRANIAN_'
 # They say where to read; they are no options.
 CONFIG_VARIABLE, SECRETS_VARIABLE = 'GRANIAN_CONFIG', 'GRANIAN_SECRETS_DIR'
-# What Kubernetes sets in every pod for a service named granian (service links); its GRANIAN_PORT is refused where it is read.
+# What Kubernetes sets in every pod for a service named granian or granian-metrics (service links); their GRANIAN_PORT and
+# GRANIAN_METRICS_PORT are refused where they are read.
 _SERVICE_LINKS = re.compile(
-    r'GRANIAN_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)', re.ASCII
+    r'GRANIAN_(METRICS_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)',
+    re.ASCII,
 )
 _NOT_IN_ENV_FILES = (CONFIG_VARIABLE, SECRETS_VARIABLE, 'GRANIAN_ENV_FILES', 'GRANIAN_SERVER__ENV_FILES')
 
@@ -54,13 +55,13 @@ class Situation:
 
 @dataclass(slots=True)
 class Layer:
-    """One source's document. `parts`: a host, port or socket path given by itself, to complete the first bind.
+    """One source's document. `parts`: by address, a host, port or socket path given by itself, to complete it.
 
     `every`: by section and key, what all items of a list are given.
     """
 
     root: Node = ROOT
-    parts: dict[str, Node] = field(default_factory=dict)
+    parts: dict[KeyPath, dict[str, Node]] = field(default_factory=dict)
     every: dict[tuple[str, str], Node] = field(default_factory=dict)
 
 
@@ -222,7 +223,7 @@ def _put(layer: Layer, named: Named, leaf: Node, seen: _Seen) -> None:
     if seen.clash(named, leaf.origin):
         return
     if named.flag is not None and named.flag.part:
-        layer.parts[named.flag.part] = leaf
+        layer.parts.setdefault(named.path, {})[named.flag.part] = leaf
     elif named.flag is not None and named.flag.every:
         layer.every[str(named.path[0]), str(named.path[-1])] = leaf
     else:
@@ -285,8 +286,6 @@ def _nested_name(name: str) -> Named | None:
 
 
 def _unknown_variable(name: str) -> str:
-    if name in LATER_VARIABLES:
-        return NOT_YET
     if name == 'GRANIAN_APP':
         return 'does not name the application; give it as the argument APP, or set GRANIAN_APPS__0__TARGET'
     near = nearest(name.removeprefix(PREFIX), [known.removeprefix(PREFIX) for known in known_variables()])

@@ -33,6 +33,11 @@ class Bind:
     # Only the descriptors of this name (FileDescriptorName=); '': all of them.
     name: str = ''
 
+    @property
+    def is_chosen_by_kernel(self) -> bool:
+        """Whether the port is."""
+        return self.kind == 'tcp' and self.port == 0
+
     def __str__(self) -> str:
         if self.kind == 'tcp':
             return f'[{self.host}]:{self.port}' if ':' in self.host else f'{self.host}:{self.port}'
@@ -61,17 +66,38 @@ def parse_bind(value: object) -> Bind:
     return _tcp(str(value))
 
 
-def tcp_bind(host: str, port: str | int) -> Bind:
+@dataclass(frozen=True, slots=True)
+class AddressFlags:
+    """By what an address is given in parts, for whoever mixes them up."""
+
+    host: str
+    port: str
+    # What a socket path follows.
+    path: str
+    # What Kubernetes would call so by itself.
+    service: str
+
+    @property
+    def host_names(self) -> str:
+        return f'{self.host} (GRANIAN_{self.host[2:].replace("-", "_").upper()})'
+
+
+LISTENER_FLAGS = AddressFlags('--host', '--port', '--uds ', 'granian')
+METRICS_FLAGS = AddressFlags('--metrics-address', '--metrics-port', '--set metrics.bind=unix:', 'granian-metrics')
+
+
+def tcp_bind(host: str, port: str | int, flags: AddressFlags = LISTENER_FLAGS) -> Bind:
     """A host and a port given apart; the host may be an IPv6 address without brackets."""
     if host.startswith('unix:'):
         path = host.removeprefix('unix:')
-        raise ValueError(f'{host!r}: --host (GRANIAN_HOST) takes no socket path; give --uds {path}'.rstrip())
+        raise ValueError(f'{host!r}: {flags.host_names} takes no socket path; give {flags.path}{path}'.rstrip())
     if match := _HOST_AND_PORT.fullmatch(host):
-        raise ValueError(f'{host!r}: --host (GRANIAN_HOST) takes no port; give --host {match[1]} --port {match[2]}')
+        right = f'{flags.host} {match[1]} {flags.port} {match[2]}'
+        raise ValueError(f'{host!r}: {flags.host_names} takes no port; give {right}')
     if _SERVICE_LINK.match(str(port)):
         raise ValueError(
-            f'{str(port)!r} is not a port number but what Kubernetes sets for a service named granian (service links); '
-            "write enableServiceLinks: false in the pod's spec, or name the service otherwise"
+            f'{str(port)!r} is not a port number but what Kubernetes sets for a service named {flags.service} (service '
+            "links); write enableServiceLinks: false in the pod's spec, or name the service otherwise"
         )
     bare = host[1:-1] if host.startswith('[') and host.endswith(']') else host
     return Bind('tcp', host=_host(bare, bracketed=':' in bare), port=_port(str(port)))

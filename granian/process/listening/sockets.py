@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import socket
@@ -13,9 +12,10 @@ from typing import TYPE_CHECKING, cast
 from granian.errors import BindError
 from granian.observe.logs import logger
 from granian.process.listening import inherited, syn_filter, unix_socket
+from granian.process.listening.words import in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Sequence
 
     from granian.config.types.bind import Bind
     from granian.process.privileges import Identity
@@ -40,6 +40,16 @@ class Wanted:
     permissions: int | None = None
     # Whose a Unix socket is.
     owner: Identity | None = None
+    # No worker's: metrics are served there.
+    is_metrics: bool = False
+
+    def words(self, number: int) -> str:
+        """What it is called, being that one of the listeners."""
+        return f'{"metrics" if self.is_metrics else f"listeners[{number}]"}.bind: {self.bind}'
+
+    def sockets(self, slots: int) -> int:
+        """How many there are of TCP: one for each worker, where it is theirs."""
+        return 1 if self.is_metrics else slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +101,15 @@ class Sockets:
 
     def part(self, slot: int, slots: int) -> Part:
         """The part of the worker in that slot, one of so many."""
-        pairs = [(bound, sock) for bound in self.bound for sock in bound.of_slot(slot, slots)]
+        return self._part(slot, slots, is_metrics=False)
+
+    def metrics_part(self) -> Part:
+        """Where metrics are served."""
+        return self._part(0, 1, is_metrics=True)
+
+    def _part(self, slot: int, slots: int, *, is_metrics: bool) -> Part:
+        concerned = [bound for bound in self.bound if self.wanted[bound.listener].is_metrics is is_metrics]
+        pairs = [(bound, sock) for bound in concerned for sock in bound.of_slot(slot, slots)]
         return Part(tuple(bound for bound, _ in pairs), tuple(sock for _, sock in pairs))
 
     def every(self) -> list[socket.socket]:
@@ -207,7 +225,8 @@ class _Kept:
         for each in self._left:
             had, bound = each
             # A socket whose file somebody has removed is reached by nobody.
-            if bound and had.bind == want.bind and all(one.file is None or one.file.is_ours() for one in bound):
+            is_same = had.bind == want.bind and had.is_metrics is want.is_metrics
+            if bound and is_same and all(one.file is None or one.file.is_ours() for one in bound):
                 self._left.remove(each)
                 return bound
         return []
@@ -219,10 +238,10 @@ class _Kept:
 
 def _grown(bound: Bound, want: Wanted, slots: int) -> Bound:
     first = bound.sockets[0]
-    missing = slots - len(bound.sockets)
+    missing = want.sockets(slots) - len(bound.sockets)
     if missing <= 0 or first.family == getattr(socket, 'AF_UNIX', None) or not (bound.owned and REUSEPORT_BALANCES):
         return bound
-    with _in_words(f'listeners[{bound.listener}].bind: {want.bind}'):
+    with in_words(want.words(bound.listener)):
         return replace(bound, sockets=(*bound.sockets, *_joining(first, missing)))
 
 
@@ -270,38 +289,14 @@ def _bind(
     descriptors: inherited.SystemdDescriptors,
     leaving: Sequence[socket.socket],
 ) -> list[Bound]:
-    with _in_words(f'listeners[{number}].bind: {want.bind}'):
+    with in_words(want.words(number)):
         if want.bind.kind == 'tcp':
-            return _bind_tcp(number, want, slots, leaving)
+            return _bind_tcp(number, want, want.sockets(slots), leaving)
         if want.bind.kind == 'unix':
             sock, file = unix_socket.listen(str(want.bind.path), want.backlog, want.permissions, want.owner)
             return [Bound(number, (file.path, None), (sock,), file=file)]
         taken = descriptors.take(want.bind.name) if want.bind.kind == 'systemd' else [inherited.adopt(want.bind.fd)]
         return [Bound(number, inherited.address_of(sock), (sock,), owned=False) for sock in taken]
-
-
-@contextlib.contextmanager
-def _in_words(what: str) -> Iterator[None]:
-    try:
-        yield
-    except socket.gaierror as exc:
-        raise BindError(f'{what}: the name cannot be resolved: {(exc.strerror or str(exc)).lower()}') from exc
-    except OSError as exc:
-        reason = _WORDS.get(exc.errno or 0) or (exc.strerror or str(exc)).lower()
-        raise BindError(f'{what}: {reason}') from exc
-    except (BindError, UnicodeError) as exc:
-        raise BindError(f'{what}: {exc}') from exc
-
-
-_WORDS = {
-    errno.EADDRINUSE: 'already in use by another process',
-    errno.EACCES: 'permission denied',
-    errno.EPERM: 'permission denied',
-    errno.EADDRNOTAVAIL: 'not an address of this machine',
-    errno.EAFNOSUPPORT: 'this machine does not speak that kind of address',
-    errno.ENOENT: 'no such directory',
-    errno.EROFS: 'the file system is read-only',
-}
 
 
 def _bind_tcp(

@@ -53,6 +53,8 @@ def configure_logs(settings: LogSettings) -> None:
 def _for_one_process(config: Config) -> Config:
     if config.server.respawn_failed_workers:
         raise ConfigurationError('server.respawn_failed_workers: this platform cannot replace workers')
+    if config.metrics.enabled:
+        raise ConfigurationError('metrics.enabled: this platform cannot share memory between workers')
     if config.reload.enabled:
         raise ConfigurationError('reload.enabled: this platform cannot replace workers')
     if config.server.workers == 1:
@@ -80,6 +82,8 @@ def oddities(config: Config) -> Iterator[tuple[int, str]]:
         yield WARNING, f'There are more workers ({server.workers}) than CPUs ({cpus})'
     for name in _idle_with_reload(config):
         yield INFO, f'{name} is left out: it does nothing with auto reload'
+    if config.metrics.enabled and config.reload.enabled:
+        yield INFO, 'metrics are left out: they are not served with auto reload'
     yield from (
         (WARNING, text) for text in (*_without_meaning(config), *_below_http2(config), *_odd_threads(config, cpus))
     )

@@ -11,7 +11,7 @@ from granian.config.reading.env_files import variables
 from granian.observe.logs import read_config
 from granian.process import privileges
 from granian.process.listening.sockets import Bound, Wanted
-from granian.process.plan import mounts
+from granian.process.plan import exporting, mounts
 from granian.process.reloading.watching import WatchSettings
 from granian.protocol.limits import HTTP2_FRAME_BYTES_LEAST, Http1Limits, Http2Limits
 from granian.server.settings import (
@@ -77,6 +77,8 @@ class WorkerSettings:
     identity: Identity | None
     # How often it says that its loop turns, if anybody wants to know.
     alive_every_s: float | None = None
+    # How often it puts out its numbers, if anybody wants to know.
+    measure_every_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Plan:
 
     wanted: tuple[Wanted, ...]
     supervisor: SupervisorSettings
-    # With one listener for each that is wanted, and UNBOUND for addresses.
+    # With one listener for each that is wanted but that of metrics, and UNBOUND for addresses.
     worker: WorkerSettings
     pid_file: Path | None
     umask: int | None
@@ -97,6 +99,8 @@ class Plan:
     watch: WatchSettings | None
     # What is chosen, for a line of the log.
     summary: str
+    # What the process is told that serves metrics; None: there is none.
+    metrics: WorkerSettings | None = None
 
     def worker_at(self, bound: Sequence[Bound]) -> WorkerSettings:
         """What a worker that accepts on `bound` is told."""
@@ -106,6 +110,8 @@ class Plan:
 
     def url(self, bound: Bound) -> str:
         """As it is announced."""
+        if self.wanted[bound.listener].is_metrics:
+            return bound.url('http')
         return bound.url('http' if self.worker.serving.listeners[bound.listener].tls is None else 'https')
 
     def title(self, bound: Sequence[Bound]) -> str:
@@ -118,7 +124,10 @@ UNBOUND = Bound(0, ('\0', 0), ())
 
 def wanted(config: Config) -> list[Wanted]:
     owner = privileges.identity(config.server.user, config.server.group)
-    return [Wanted(listener.bind, listener.backlog, listener.permissions, owner) for listener in config.listeners]
+    found = [Wanted(listener.bind, listener.backlog, listener.permissions, owner) for listener in config.listeners]
+    if exporting.is_wanted(config):
+        found.append(Wanted(config.metrics.bind, exporting.BACKLOG, None, owner, is_metrics=True))
+    return found
 
 
 def supervisor(config: Config) -> SupervisorSettings:
@@ -151,6 +160,7 @@ def worker(config: Config, bound: Sequence[Bound], loop: str, logs: LogSettings)
         logs=logs,
         identity=privileges.identity(config.server.user, config.server.group),
         alive_every_s=None if config.server.workers_stall_timeout is None else config.server.workers_stall_timeout / 4,
+        measure_every_s=config.metrics.scrape_interval if exporting.is_wanted(config) else None,
     )
 
 
@@ -164,16 +174,18 @@ def log_settings(config: Config, document: dict[str, Any] | None = None) -> LogS
 
 def plan(config: Config, loop: str, logs: LogSettings) -> Plan:
     unbound = [replace(UNBOUND, listener=number) for number in range(len(config.listeners))]
+    told = worker(config, unbound, loop, logs)
     return Plan(
         wanted=tuple(wanted(config)),
         supervisor=supervisor(config),
-        worker=worker(config, unbound, loop, logs),
+        worker=told,
         pid_file=config.server.pid_file,
         umask=config.server.umask,
         control=config.server.control,
         preload=config.server.preload,
         watch=watch(config),
         summary=f'{engines(config)}, loop: {loop}, workers: {config.server.workers}',
+        metrics=exporting.settings(config, told) if exporting.is_wanted(config) else None,
     )
 
 
@@ -261,6 +273,7 @@ def serving(config: Config, bound: Sequence[Bound]) -> ServingSettings:
         requests_jitter=server.workers_max_requests_jitter,
         server_header=server.server_header.encode(),
         date_header=server.date_header,
+        measured=exporting.is_wanted(config),
     )
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
 
+    from granian.observe.board import Row
     from granian.process.listening.sockets import Part
     from granian.process.pool.generation import Generation
     from granian.process.pool.health import Stacks
@@ -42,6 +43,8 @@ class Child:
         self.heard_s = 0.0
         self.samples_over = 0
         self.stacks: Stacks | None = None
+        # What it puts its numbers in, where anybody asks for them.
+        self.row: Row | None = None
         self.failure: StartFailure | None = None
         # Until it is gone, or somebody loses patience; until it is old.
         self.kill_timer: Timer | None = None

@@ -12,7 +12,7 @@ import traceback
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
     from contextlib import AbstractContextManager
 
 
@@ -62,6 +62,16 @@ def _finish() -> None:
 def wait_for_threads() -> None:
     """Those that are not daemons, as multiprocessing does for its children. An application's may have something to finish."""
     threading._shutdown()  # type: ignore[attr-defined]
+
+
+def reap_orphans(ours: Container[int]) -> None:
+    """As the first process of a container: those whose parents have ended are ours, and nobody else lets them go."""
+    with contextlib.suppress(ChildProcessError):
+        # Looked at without taking: one that somebody else waits for may have ended just now.
+        while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if found.si_pid in ours:
+                return
+            os.waitpid(found.si_pid, 0)
 
 
 def flush() -> None:

@@ -33,3 +33,11 @@ class Generation:
         pairs = zip(told.serving.listeners, bound, strict=True)
         listeners = tuple(replace(each, credentials=self.credentials[place.listener]) for each, place in pairs)
         return replace(told, serving=replace(told.serving, listeners=listeners))
+
+    def exporter_at(self, bound: Sequence[Bound]) -> WorkerSettings:
+        """What the process is told that serves metrics there."""
+        assert self.plan.metrics is not None
+        told = self.plan.metrics
+        (listener,) = told.serving.listeners
+        listeners = tuple(replace(listener, address=each.address) for each in bound)
+        return replace(told, serving=replace(told.serving, listeners=listeners))

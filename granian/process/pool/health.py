@@ -55,7 +55,7 @@ class Health:
         child.heard_s = self._timers.clock()
 
     def on_tired(self, child: Child, reason: str) -> None:
-        self._pool.wish(child, reason)
+        self._pool.wish(child, reason, cause='requests')
 
     # ── age ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -65,7 +65,7 @@ class Health:
         now_s = self._timers.clock()
         for each in sorted(self._pool.members.values(), key=lambda each: each.due_s):
             if each is child or now_s - each.started_s >= NEARLY_DUE * (each.due_s - each.started_s):
-                self._pool.wish(each, f'its lifetime of {each.due_s - each.started_s:.0f} s')
+                self._pool.wish(each, f'its lifetime of {each.due_s - each.started_s:.0f} s', cause='lifetime')
 
     # ── memory ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -80,7 +80,7 @@ class Health:
             found = self._resident_bytes(child.pid)
             child.samples_over = child.samples_over + 1 if (found or 0) >= settings.rss_bytes_max else 0
             if child.samples_over >= settings.rss_samples:
-                self._pool.wish(child, f'its memory of {(found or 0) // 1024**2} MiB')
+                self._pool.wish(child, f'its memory of {(found or 0) // 1024**2} MiB', cause='rss')
         self._later_sample(generation)
 
     # ── the loop ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from granian.observe.logs import logger
 from granian.process.pool.change import Change
@@ -32,6 +32,9 @@ RETRY_MAX_S = 60.0
 FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP})
 SUPERSEDED = StartFailure('FatalError', 'given up for a later request', '')
 
+# What a worker is replaced for, as it is counted.
+Cause = Literal['err', 'lifetime', 'rss', 'requests']
+
 
 class Owner(Protocol):
     """Whoever forks, and decides what becomes of the whole."""
@@ -44,6 +47,9 @@ class Owner(Protocol):
 
     def on_late(self, child: Child) -> None:
         """It has taken too long to start, and is about to be given up."""
+
+    def on_replaced(self, cause: Cause) -> None:
+        """Another worker has taken a member's place."""
 
     def give_up(self, failure: StartFailure | None) -> None:
         """The server cannot go on: of a failure that is to be told, or of one that was."""
@@ -66,7 +72,7 @@ class Pool:
         self._deaths: dict[int, int] = {}
         self._waiting: list[Callable[[], None]] = []
         # Members that are to be replaced, and why; one at a time, in this order.
-        self._wishes: dict[Child, str] = {}
+        self._wishes: dict[Child, tuple[str, Cause]] = {}
         # Those for whom that failed, until it is tried again.
         self._put_off: set[Child] = set()
         # Replacements in a row that failed.
@@ -158,15 +164,16 @@ class Pool:
     def holds(self, child: Child) -> bool:
         return self.members.get(child.slot) is child
 
-    def wish(self, child: Child, reason: str, *, urgent: bool = False) -> None:
+    def wish(self, child: Child, reason: str, *, cause: Cause = 'err', urgent: bool = False) -> None:
         """Have a member replaced when its turn comes."""
         if not self.holds(child) or child in self._wishes or (child in self._put_off and not urgent):
             return
-        self._wishes = {child: reason, **self._wishes} if urgent else {**self._wishes, child: reason}
+        wish = {child: (reason, cause)}
+        self._wishes = wish | self._wishes if urgent else self._wishes | wish
         self._go_on()
 
     def _replace(self, child: Child) -> None:
-        reason = self._wishes.pop(child)
+        reason, cause = self._wishes.pop(child)
         if not self.holds(child):
             return
         assert self.generation is not None
@@ -175,6 +182,7 @@ class Pool:
         def done(failure: StartFailure | None) -> None:
             if failure is None:
                 self._failures = 0
+                self._owner.on_replaced(cause)
                 return
             delay_s = min(2.0**self._failures, RETRY_MAX_S)
             if failure is not SUPERSEDED:
@@ -189,7 +197,7 @@ class Pool:
 
         def again() -> None:
             self._put_off.discard(child)
-            self.wish(child, reason)
+            self.wish(child, reason, cause=cause)
 
         self.begin(self.generation, [child.slot], done, self.generation.plan.supervisor.respawn_interval_s)
 
@@ -318,6 +326,9 @@ class Pool:
             # The others serve; there may be room again in a moment.
             logger.error('%s; trying again', failure.message)
             self._timers.after(NO_ROOM_PAUSE_S, lambda: self._refill(slot))
+        else:
+            if respawned:
+                self._owner.on_replaced('err')
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────
 

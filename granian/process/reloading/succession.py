@@ -54,7 +54,7 @@ def description(sockets: Sockets, control_fd: int, control_file: SocketFile | No
         'ready': ready_fd,
         'control': control_fd,
         'control_file': None if control_file is None else asdict(control_file),
-        'wanted': [[str(want.bind), want.backlog, want.permissions] for want in sockets.wanted],
+        'wanted': [[str(want.bind), want.backlog, want.permissions, want.is_metrics] for want in sockets.wanted],
         'bound': [asdict(each) for each in bound],
     })  # fmt: skip
 
@@ -112,7 +112,10 @@ class Predecessor:
 
 
 def _sockets(told: dict[str, Any]) -> Sockets:
-    wanted = [Wanted(parse_bind(bind), backlog, permissions) for bind, backlog, permissions in told['wanted']]
+    wanted = [
+        Wanted(parse_bind(bind), backlog, permissions, is_metrics=is_metrics)
+        for bind, backlog, permissions, is_metrics in told['wanted']
+    ]
     sockets = Sockets(wanted)
     sockets.bound = [_bound(HandedOver(**{**each, 'file': _file(each['file'])})) for each in told['bound']]
     return sockets

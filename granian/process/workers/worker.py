@@ -54,10 +54,10 @@ class Worker:
         self._own_load = extras.load
         self._started = False
 
-    def run(self, number: int) -> int:
+    def run(self, name: str) -> int:
         """Serve until told to stop; the exit status."""
         try:
-            self._prepare(number)
+            self._prepare(name)
             loop = loops.get(self._settings.loop)
             asyncio.set_event_loop(loop)
             try:
@@ -66,7 +66,7 @@ class Worker:
                 asyncio.set_event_loop(None)
         except SystemExit as exc:
             if self._started:
-                logger.exception('The application ended worker-%d by SystemExit', number)
+                logger.exception('The application ended %s by SystemExit', name)
             else:
                 self._report.failed(failure_of(exc))
             return exc.code if isinstance(exc.code, int) else 1
@@ -75,15 +75,15 @@ class Worker:
         # The application's, KeyboardInterrupt among them: a process that ends without a word cannot be mended.
         except BaseException as exc:
             if self._started:
-                logger.exception('worker-%d failed', number)
+                logger.exception('%s failed', name)
             else:
                 self._report.failed(failure_of(exc))
             return 1
 
-    def _prepare(self, number: int) -> None:
-        set_title(f'{self._settings.title} worker-{number}')
-        for name, value in self._settings.environment.items():
-            os.environ.setdefault(name, value)
+    def _prepare(self, name: str) -> None:
+        set_title(f'{self._settings.title} {name}')
+        for variable, value in self._settings.environment.items():
+            os.environ.setdefault(variable, value)
         if self._settings.identity is not None:
             # Before anything of the application runs.
             become(self._settings.identity)
@@ -133,6 +133,7 @@ class Worker:
             self._report.serving()
             descriptors.start()
             self._beat(asyncio.get_running_loop())
+            self._measure(serving, asyncio.get_running_loop())
             await orders.stopped.wait()
             self._report.leaving()
             await serving.stop(orders.leave, self._report.closed)
@@ -145,6 +146,12 @@ class Worker:
         if self._settings.alive_every_s is not None:
             self._report.alive()
             loop.call_later(self._settings.alive_every_s, self._beat, loop)
+
+    def _measure(self, serving: Serving, loop: asyncio.AbstractEventLoop) -> None:
+        """Put out what was counted, now and then, where somebody wants to know."""
+        if self._settings.measure_every_s is not None:
+            self._report.numbers(serving.numbers())
+            loop.call_later(self._settings.measure_every_s, self._measure, serving, loop)
 
 
 async def _finished_before(stop: asyncio.Event, starting: Coroutine[Any, Any, None]) -> bool:

@@ -277,6 +277,7 @@ class Handshake(asyncio.Protocol):
         self._transport.abort()
 
     def _log(self, reason: str, level: int = logging.INFO) -> None:
+        self._listener.service.tally.handshakes_failed += 1
         logger.log(level, 'TLS handshake with %s failed: %s', _peer(self._transport), reason)
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────
