@@ -16,7 +16,6 @@ from granian.process.pool.generation import Generation
 from granian.process.reloading import succession
 
 if TYPE_CHECKING:
-    from collections.abc import Container
     from pathlib import Path
 
     from granian.process.listening.sockets import Sockets
@@ -60,12 +59,14 @@ class Situation:
         settings = self.generation.plan.watch
         return None if settings is None else replace(settings, files=(*self._files, *settings.files))
 
-    def say_where(self, known: Container[tuple[str, int | None]] = ()) -> None:
-        """Log every address that this serves on, but those that are known."""
-        for each in self.generation.sockets.bound:
-            if each.address not in known:
-                what = 'Metrics' if self.generation.sockets.wanted[each.listener].is_metrics else 'Listening'
-                logger.info('%s at: %s', what, self.generation.plan.url(each))
+    def say_where(self, before: Sockets | None = None) -> None:
+        """Log every address that this serves on, but those that it served the same on `before`."""
+        known = set() if before is None else {(each.address, before.is_of_metrics(each)) for each in before.bound}
+        sockets = self.generation.sockets
+        for each in sockets.bound:
+            is_metrics = sockets.is_of_metrics(each)
+            if (each.address, is_metrics) not in known:
+                logger.info('%s at: %s', 'Metrics' if is_metrics else 'Listening', self.generation.plan.url(each))
 
     def every_sockets(self) -> list[Sockets]:
         generations = [self.generation] if self.coming is None else [self.generation, self.coming]
@@ -119,7 +120,7 @@ class Situation:
             self.pid_file, self._new_pid_file = self._new_pid_file, None
         self._log_as(now.plan.worker.logs)
         titles.set_title(now.plan.title(now.sockets.bound))
-        self.say_where({each.address for each in before.sockets.bound})
+        self.say_where(before.sockets)
         if now.plan.preload != before.plan.preload:
             logger.warning(
                 'server.preload is in force from the next start or upgrade on; until then imports stay as they are'

@@ -229,6 +229,19 @@ def test_a_reload_brings_moves_and_takes_away_the_listener(project):
         wait_until(lambda: set(scrape(first).get('requests_handled', ())) == {1})
 
 
+def test_listener_and_metrics_change_places(project):
+    with project.measure().serving() as server:
+        metrics, port = where(server), server.port
+        project.measure(f'127.0.0.1:{port}')
+        path = project.folder / 'granian.toml'
+        path.write_text(path.read_text().replace('"127.0.0.1:0"', f'"{metrics}"'))
+        assert project.command('reload')[0] == 0
+        assert where(server, 2) == f'127.0.0.1:{port}'
+        wait_until(lambda: set(scrape(f'127.0.0.1:{port}')['worker_lifetime']) == {1})
+        assert get(int(metrics.rpartition(':')[2])) == 'one'
+        wait_until(lambda: ', serving, generation 2' in project.command('status')[1].partition('metrics: ')[2])
+
+
 def _refuses(bind):
     try:
         ask(bind)

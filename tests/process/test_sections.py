@@ -13,7 +13,7 @@ from granian.config.model import Config
 from granian.config.sections.websocket import MountWebSocket, WebSocket
 from granian.process.listening.sockets import Bound
 from granian.process.plan import sections
-from granian.process.plan.sections import SupervisorSettings
+from granian.process.plan.sections import LogSettings, SupervisorSettings
 from granian.protocol.limits import DeflateSettings, WebSocketLimits
 from granian.routing.table import Place
 from granian.server.settings import AS_THE_SERVER, FolderSettings, TermsSettings, WebSocketSettings
@@ -25,6 +25,36 @@ def config(**parts) -> Config:
     return Config.model_validate(document)
 
 
+def test_metrics_have_a_listener_that_is_no_workers(tmp_path):
+    listeners = [{'bind': '127.0.0.1:8443', 'trusted_proxies': ['*'], 'proxy_protocol': True, 'http': '2'}]
+    server = {'process_name': None, 'user': None, 'workers_stall_timeout': 9}
+    made = sections.plan(
+        config(listeners=listeners, server=server, metrics={'enabled': True, 'scrape_interval': '5s'}), 'asyncio', LOGS
+    )
+
+    assert [(str(want.bind), want.is_metrics) for want in made.wanted] == [
+        ('127.0.0.1:8443', False), ('127.0.0.1:9090', True),
+    ]  # fmt: skip
+    assert (made.worker.measure_every_s, made.worker.serving.measured) == (5, True)
+    assert len(made.worker.serving.listeners) == 1
+    told = made.metrics
+    (listener,) = told.serving.listeners
+    assert (listener.http, listener.proxies, listener.tls) == ('auto', None, None)
+    assert (told.measure_every_s, told.alive_every_s, told.serving.measured) == (None, None, False)
+    assert (told.serving.timeouts.head_s, told.serving.connections_max) == (5, 128)
+    assert pickle.loads(pickle.dumps(made)) == made
+
+
+@pytest.mark.parametrize('document', [{}, {'metrics': {'enabled': True}, 'reload': {'enabled': True}}])
+def test_without_metrics_nothing_is_measured(document):
+    made = sections.plan(config(**document), 'asyncio', LOGS)
+
+    assert made.metrics is None
+    assert not any(want.is_metrics for want in made.wanted)
+    assert (made.worker.measure_every_s, made.worker.serving.measured) == (None, False)
+
+
+LOGS = LogSettings('info', None, True)
 BOUND = [Bound(0, ('127.0.0.1', 8000), ())]
 
 

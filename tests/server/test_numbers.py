@@ -9,6 +9,7 @@ import time
 import pytest
 
 from granian.observe.metrics import OF_WORKER
+from tests.helpers import http2_client, websocket
 from tests.helpers.mounted import mounted, named
 from tests.helpers.serving import answer, one_loop
 from tests.helpers.tls import tls_settings
@@ -107,6 +108,29 @@ async def test_a_handshake_that_fails_is_an_error(loop, serve, tmp_path):
         await client.raw_send(b'GET / HTTP/1.1\r\n\r\n')
         await server.until(lambda: numbers(server)['tls_handshakes_err'] == 1)
         assert numbers(server)['connections_err'] == 1
+
+
+@one_loop
+async def test_streams_of_http2_are_requests_on_one_connection(serve, loop):
+    async with serve(hello, measured=True) as server:
+        peer = await http2_client.Peer.of(server)
+        for _ in range(3):
+            assert (await peer.ask('/')).status == 200
+
+        found = numbers(server)
+        assert (found['connections_handled'], found['connections_active']) == (1, 1)
+        assert (found['requests_handled'], found['requests_active']) == (3, 0)
+
+
+@one_loop
+async def test_a_session_is_a_request_when_it_opens_and_active_until_it_ends(serve, loop):
+    async with serve(websocket.echo, measured=True) as server:
+        peer = await websocket.open_session(server)
+        await server.until(lambda: numbers(server)['websockets_active'] == 1)
+        assert (numbers(server)['requests_handled'], numbers(server)['requests_active']) == (1, 0)
+        peer.client.close()
+        await server.until(lambda: numbers(server)['websockets_active'] == 0)
+        assert numbers(server)['requests_handled'] == 1
 
 
 async def test_files_are_requests_too(mounted, tmp_path):

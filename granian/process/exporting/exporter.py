@@ -113,6 +113,8 @@ class Exporter:
         for said in child.reports():
             if said['say'] == 'failed':
                 logger.error('Metrics cannot be served: %s', said['failure']['message'])
+            elif said['say'] == 'serving' and child.phase == 'opening':
+                child.phase = 'serving'
             elif said['say'] == 'closed':
                 child.is_closed = True
         if child.has_hung_up and child.fileno() != -1:

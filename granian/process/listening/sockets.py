@@ -107,8 +107,11 @@ class Sockets:
         """Where metrics are served."""
         return self._part(0, 1, is_metrics=True)
 
+    def is_of_metrics(self, bound: Bound) -> bool:
+        return self.wanted[bound.listener].is_metrics
+
     def _part(self, slot: int, slots: int, *, is_metrics: bool) -> Part:
-        concerned = [bound for bound in self.bound if self.wanted[bound.listener].is_metrics is is_metrics]
+        concerned = [bound for bound in self.bound if self.is_of_metrics(bound) is is_metrics]
         pairs = [(bound, sock) for bound in concerned for sock in bound.of_slot(slot, slots)]
         return Part(tuple(bound for bound, _ in pairs), tuple(sock for _, sock in pairs))
 
