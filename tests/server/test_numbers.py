@@ -159,7 +159,8 @@ async def test_threads_are_counted_and_timed(mounted, loop):
         assert found['blocking_queue'] == 0
         assert found['blocking_busy_cumulative'] >= 60_000
         await server.until(lambda: numbers(server)['blocking_idle_cumulative'] > found['blocking_idle_cumulative'])
-        assert numbers(server)['blocking_busy_cumulative'] == found['blocking_busy_cumulative']
+        # The thread has something to do yet when its answer is there already.
+        await server.until(lambda: len({numbers(server)['blocking_busy_cumulative'] for _ in range(100)}) == 1)
 
 
 @one_loop
