@@ -6,7 +6,6 @@ import asyncio
 import logging
 import ssl
 import time
-from collections import deque
 from typing import TYPE_CHECKING, cast
 
 from granian.certificates import in_words
@@ -20,53 +19,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger('_granian')
 
-# Where handshakes are full: a client that let its own wait for longer makes room for another.
-STALLED_S = 1.0
 SPEAKS_TLS = (
     b'HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 38\r\nconnection: close\r\n\r\n'
     b'This port speaks TLS: use https:// URL'
 )
-
-
-class HandshakeGate:
-    """Counts handshakes, from their first byte on. More than `limit` wait in the order in which they came."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        # In the order in which they began, each with the time when it last heard from its client.
-        self._active: dict[Handshake, float] = {}
-        self._waiting: deque[Handshake] = deque()
-
-    def enter(self, handshake: Handshake, now: float) -> bool:
-        """Whether it may begin at once; otherwise its `begin` is called later."""
-        if len(self._active) >= self._limit:
-            self._evict(now)
-        if len(self._active) >= self._limit:
-            self._waiting.append(handshake)
-            return False
-        self._active[handshake] = now
-        return True
-
-    def _evict(self, now: float) -> None:
-        stalled = next(
-            (each for each, heard in self._active.items() if now - heard > STALLED_S and not each.working), None
-        )
-        if stalled is not None:
-            stalled.fail('it stalled while others waited')
-
-    def heard(self, handshake: Handshake, now: float) -> None:
-        self._active[handshake] = now
-
-    def leave(self, handshake: Handshake, now: float) -> None:
-        """It is over, or its connection is."""
-        if self._active.pop(handshake, None) is None:
-            if handshake in self._waiting:
-                self._waiting.remove(handshake)
-            return
-        if self._waiting and len(self._active) < self._limit:
-            follower = self._waiting.popleft()
-            self._active[follower] = now
-            follower.begin()
 
 
 class Handshake(asyncio.Protocol):
@@ -110,19 +66,21 @@ class Handshake(asyncio.Protocol):
             # Nobody who speaks TLS has more to say now.
             self._transport.pause_reading()
         elif self._tls is not None:
-            self._listener.gate.heard(self, self._listener.service.wheel.now)
+            self._listener.gate.heard(self)
             self._step()
         elif len(self._held) == 1:
             self._enter()
 
     def _enter(self) -> None:
-        if self._listener.gate.enter(self, self._listener.service.wheel.now):
+        if self._listener.gate.enter(self):
             self._begin()
         else:
             self._transport.pause_reading()
 
     def begin(self) -> None:
         """There is room now."""
+        if self._over:
+            return
         self._transport.resume_reading()
         self._begin()
 
@@ -243,7 +201,7 @@ class Handshake(asyncio.Protocol):
         service = self._listener.service
         self.deadline = NEVER
         service.wheel.forget(self)
-        self._listener.gate.leave(self, service.wheel.now)
+        self._listener.gate.leave(self)
 
     def _forget_bytes(self) -> None:
         """Others use the buffers next."""

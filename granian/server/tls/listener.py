@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from granian.certificates import CertificateFault
 from granian.server.tls.credentials import DAY_S, Credentials, Stamp, are_kept_from_us, stamp_of
-from granian.server.tls.handshake import Handshake, HandshakeGate
+from granian.server.tls.handshake import Handshake
+from granian.server.tls.handshake_gate import HandshakeGate
 from granian.server.tls.threads import WorkThreads
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class TlsListener:
         """Raises CertificateFault."""
         self.service = service
         self.settings = settings
-        self.gate = HandshakeGate(settings.handshakes_max)
+        self.gate = HandshakeGate(service.loop, service.wheel, settings.handshakes_max)
         # What may be agreed on.
         self.protocols = frozenset([name.encode() for name in settings.terms.alpn])
         # Files that could not be used: seen once, and said.
@@ -95,6 +96,7 @@ class TlsListener:
         if self._reloading is not None:
             self._reloading.cancel()
             await asyncio.wait({self._reloading})
+        self.gate.stop()
         self.threads.stop()
         if self._pool is not None:
             self._pool.shutdown(wait=False)
