@@ -57,7 +57,7 @@ class ConnectionInfo:
         # What a proxy took off the path: ASGI and WSGI applications are told of it as a part of their root path.
         self.prefix = prefix
         self.tls = tls
-        # `client` is a proxy that only passes on what somebody says whom it did not name.
+        # `client` is a proxy that only passes on what somebody says whom it did not name; or nobody knows who it is.
         self.is_relayed = False
         # The claim of a proxy that was heard last on this connection, and what it made of this.
         self.derived: tuple[object, ConnectionInfo] | None = None

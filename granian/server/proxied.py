@@ -65,7 +65,9 @@ class Proxied(asyncio.Protocol):
         self._peer: str | None = peer[0] if isinstance(peer, tuple) else None
         service = self._service
         service.connections.add(self)
-        if not self._listener.trusts(self._peer):
+        if service.is_unknown(peer):
+            self._transport.abort()
+        elif not self._listener.trusts(self._peer):
             self._refuse('it is not one of trusted_proxies')
         else:
             self._arm(service.drain_idle_s if service.draining else service.timeouts.head_s)

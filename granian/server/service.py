@@ -175,11 +175,17 @@ class Service:
         tls = transport.get_extra_info('tls')
         origin: Origin | None = transport.get_extra_info(ORIGIN)
         if origin is None:
-            return ConnectionInfo(client, self.address, self.scheme, tls=tls)
+            info = ConnectionInfo(client, self.address, self.scheme, tls=tls)
+            info.is_relayed = self.is_unknown(peer)
+            return info
         scheme = 'https' if origin.secure else self.scheme
         info = ConnectionInfo(client, origin.server or self.address, scheme, tls=tls)
         info.is_relayed = not origin.known
         return info
+
+    def is_unknown(self, peer: object) -> bool:
+        """Whether this client had left before anybody could ask who it is. What it sent may be there all the same."""
+        return self.address[1] is not None and not isinstance(peer, tuple)
 
     def connection(self, alpn: str | None = None) -> asyncio.Protocol:
         """What speaks with a newly accepted client. `alpn`: what TLS agreed on; None: nothing, or no TLS."""

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import struct
 
 import pytest
 
@@ -43,6 +45,24 @@ async def test_a_trusted_peer_tells_who_asks(serve):
             'raw_path': '/b%C3%BCcher/a%20b',
             'hosts': ['shop.example:8443'],
         }
+
+
+async def test_a_client_that_has_left_before_it_is_accepted_is_no_unix_socket(serve):
+    # uvloop cannot say who it was; what it sent is there all the same.
+    found = []
+
+    async def app(scope, receive, send):
+        found.append(scope['client'])
+
+    proxies = ProxySettings(('unix',), X_FORWARDED, proxy_protocol=False)
+    async with serve(app, proxies=proxies) as server:
+        with socket.create_connection(server.address) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+            client.sendall(b'GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n')
+        # Its turn comes after that of who has left.
+        await server.get()
+    assert len(found) == 2
+    assert '203.0.113.7' not in [client[0] for client in found if client is not None]
 
 
 @one_loop

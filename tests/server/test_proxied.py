@@ -111,6 +111,23 @@ async def test_a_connection_without_a_header_is_refused(serve, data, caplog):
         assert 'Connection of 127.0.0.1 refused: ' in caplog.text
 
 
+async def test_a_client_that_has_left_before_it_is_accepted_is_no_unix_socket(serve):
+    found = []
+
+    async def app(scope, receive, send):
+        found.append(scope['client'])
+        await answer(send)
+
+    proxies = ProxySettings(('unix',), X_FORWARDED, proxy_protocol=True)
+    async with serve(app, proxies=proxies) as server:
+        with socket.create_connection(server.address) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+            client.sendall(V1 + REQUEST)
+        # Its turn comes after that of who has left.
+        await gone(await server.connect())
+    assert found == []
+
+
 async def test_a_header_of_an_untrusted_peer_is_refused(serve, caplog):
     untrusting = ProxySettings(('10.0.0.0/8',), X_FORWARDED, proxy_protocol=True)
     async with serve(show, proxies=untrusting) as server:

@@ -8,6 +8,7 @@ import logging
 import re
 import socket
 import ssl
+import struct
 from dataclasses import replace
 
 import pytest
@@ -454,6 +455,17 @@ async def test_nothing_is_left_of_a_client_that_leaves(state, end, key, encrypte
         getattr(client, end)()
         await server.until(lambda: not server.shared.connections)
     assert said() == ([] if state == 'nothing' else [('INFO', 'the client left')])
+
+
+async def test_client_that_has_left_before_it_is_accepted_is_no_unix_socket(encrypted, caplog):
+    caplog.set_level(logging.INFO, logger='_granian')
+    async with encrypted() as server:
+        with socket.create_connection(server.address) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+            client.sendall(TlsPeer(authority().client_context()).hello())
+        assert (await server.get()).status == 200
+    lines = [record.getMessage() for record in caplog.records if 'failed: the client left' in record.getMessage()]
+    assert ['Unix socket' in line for line in lines] == [False]
 
 
 @pytest.mark.parametrize('state', ['nothing', 'half a hello', 'a hello'])

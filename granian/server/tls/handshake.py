@@ -29,7 +29,7 @@ class Handshake(asyncio.Protocol):
     """The socket's protocol until the peers agree; then a TlsPump is, and the connection begins."""
 
     __slots__ = (
-        '_answered', '_credentials', '_held', '_hello', '_incoming', '_listener', '_outgoing', '_over', '_peer_ended', '_tls',
+        '_answered', '_credentials', '_held', '_hello', '_incoming', '_listener', '_outgoing', '_over', '_peer', '_peer_ended', '_tls',
         '_transport', 'check_at', 'deadline', 'working',
     )  # fmt: skip
 
@@ -50,6 +50,8 @@ class Handshake(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast('asyncio.Transport', transport)
+        # Asked for now: of a client that has left, nobody knows.
+        self._peer = transport.get_extra_info('peername')
         service = self._listener.service
         service.connections.add(self)
         self._arm(self._listener.settings.handshake_s)
@@ -236,7 +238,16 @@ class Handshake(asyncio.Protocol):
 
     def _log(self, reason: str, level: int = logging.INFO) -> None:
         self._listener.service.tally.handshakes_failed += 1
-        logger.log(level, 'TLS handshake with %s failed: %s', _peer(self._transport), reason)
+        logger.log(level, 'TLS handshake with %s failed: %s', self._client, reason)
+
+    @property
+    def _client(self) -> str:
+        if self._listener.service.is_unknown(self._peer):
+            return 'a client that has left'
+        if not isinstance(self._peer, tuple):
+            return 'a client on a Unix socket'
+        host = self._peer[0]
+        return f'[{host}]:{self._peer[1]}' if ':' in host else f'{host}:{self._peer[1]}'
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -259,10 +270,3 @@ class Handshake(asyncio.Protocol):
 
 # What clients without the certificate that they need fail with.
 REFUSALS = frozenset({'PEER_DID_NOT_RETURN_A_CERTIFICATE', 'CERTIFICATE_VERIFY_FAILED'})
-
-
-def _peer(transport: asyncio.Transport) -> str:
-    peer = transport.get_extra_info('peername')
-    if not isinstance(peer, tuple):
-        return 'a client on a Unix socket'
-    return f'[{peer[0]}]:{peer[1]}' if ':' in peer[0] else f'{peer[0]}:{peer[1]}'
