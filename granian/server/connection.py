@@ -174,6 +174,10 @@ class Connection(Wire):
 
     def flush(self) -> None:
         self._write_output()
+        if self._transport.is_closing():
+            # This write has met a reset, and the next ones are dropped in silence. An application that is never held up
+            # would send for ever, and the loop would never get to say that the client is gone.
+            self.blocked = True
 
     def passage(self) -> Passage | None:
         if not AVAILABLE or self.info.tls is not None:

@@ -1,0 +1,62 @@
+"""A client that resets its connection while an application sends without ever waiting for anything else."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+
+import pytest
+
+from granian.errors import ClientDisconnected
+from tests.helpers.serving import PATIENCE_S
+
+# Without an end to it such an application would keep the loop for itself for good.
+SENDS_MAX = 10_000
+PLAIN = b'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+OPENING = (
+    b'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n'
+    b'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+)
+HTTP = [
+    {'type': 'http.response.start', 'status': 200, 'headers': []},
+    {'type': 'http.response.body', 'body': b'x', 'more_body': True},
+]
+PIECE = {'type': 'http.response.body', 'body': b'x' * 100, 'more_body': True}
+MESSAGE = {'type': 'websocket.send', 'text': 'x' * 100}
+
+
+class Sender:
+    """Begins, has the client reset the connection, and counts what it can send after that."""
+
+    def __init__(self, client, beginning, piece) -> None:
+        self._client, self._beginning, self._piece = client, beginning, piece
+        self.sent = asyncio.get_running_loop().create_future()
+
+    async def __call__(self, scope, receive, send):
+        for message in self._beginning:
+            await send(message)
+        self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+        self._client.close()
+        sent = 0
+        try:
+            while sent < SENDS_MAX:
+                await send(self._piece)
+                sent += 1
+        except ClientDisconnected:
+            pass
+        self.sent.set_result(sent)
+
+
+@pytest.mark.parametrize(
+    ('request_bytes', 'beginning', 'piece'),
+    [(PLAIN, HTTP, PIECE), (OPENING, [{'type': 'websocket.accept'}], MESSAGE)],
+    ids=['http', 'websocket'],
+)
+async def test_sending_ends_soon_after_a_reset(serve, request_bytes, beginning, piece):
+    with socket.socket() as client:
+        sender = Sender(client, beginning, piece)
+        async with serve(sender) as server:
+            client.connect(server.address)
+            client.sendall(request_bytes)
+            assert await asyncio.wait_for(sender.sent, PATIENCE_S) < SENDS_MAX
