@@ -112,7 +112,7 @@ def without_memory(context: ssl.SSLContext, terms: ContextTerms) -> ssl.SSLConte
 def _agreeing_to(terms: ContextTerms) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _VERSIONS[terms.min_version]
-    # RFC 9325 3.4, 3.5: compression tells of what is encrypted, and renegotiation is work at the client's wish.
+    # RFC 9325 3.3, 3.5: compression tells of what is encrypted, and renegotiation is work at the client's wish.
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     # All are good, and the client knows which is fast for it: browsers like AES-128, telephones without AES ChaCha20.
     context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
