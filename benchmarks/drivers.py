@@ -204,7 +204,7 @@ def _warm_connections(server: Server, row: Row, load: Load) -> None:
 
 
 def _slice_connections(server: Server, row: Row, _load: Load) -> Sample:
-    """CPU time of the server's tree over connections, each with its handshake and one request."""
+    """CPU time of the server's tree over connections, each with its handshake, if any, and one request."""
     before_s = procfs.cpu_s(server.pid)
     result, client_s = _connect(server, SLICE_S, row.driver)
     used_s = procfs.cpu_s(server.pid) - before_s
@@ -256,6 +256,7 @@ DRIVERS: dict[str, Driver] = {
     'wrk': Driver(_warm_wrk, _slice_wrk),
     'full': Driver(_warm_connections, _slice_connections),
     'resumed': Driver(_warm_connections, _slice_connections),
+    'clear': Driver(_warm_connections, _slice_connections),
     'h2load': Driver(_warm_h2load, _slice_h2load),
     'ws-echo': Driver(_warm_websockets, _slice_websockets),
     'ws-broadcast': Driver(_warm_websockets, _slice_websockets),

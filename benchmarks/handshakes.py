@@ -1,4 +1,4 @@
-"""A client that makes connections: `handshakes.py HOST PORT SECONDS full|resumed`. Each is for one request.
+"""A client that makes connections: `handshakes.py HOST PORT SECONDS full|resumed|clear`. Each is for one request.
 
 Prints how many there were, and how many errors: the server's CPU time is what is measured, not this client's.
 """
@@ -29,22 +29,37 @@ def connect(made: ssl.SSLContext, address: tuple[str, int], session: ssl.SSLSess
         with made.wrap_socket(plain, server_hostname='localhost', session=session) as encrypted:
             if session is not None and not encrypted.session_reused:
                 raise OSError('the session was not resumed')
-            encrypted.sendall(REQUEST)
-            answer = b''
-            while data := encrypted.recv(4096):
-                answer += data
-            if not answer.startswith(b'HTTP/1.1 200') or not answer.endswith(b'0123456789'):
-                raise OSError(f'answered with {answer!r}')
+            ask(encrypted)
             return encrypted.session
 
 
-def drive(address: tuple[str, int], until: float, counts: dict[str, int], *, resume: bool) -> None:
+def connect_in_clear(address: tuple[str, int]) -> None:
+    """The same without TLS."""
+    with socket.create_connection(address, timeout=5) as plain:
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        ask(plain)
+
+
+def ask(connection: socket.socket) -> None:
+    """One request; the server ends the connection after its answer."""
+    connection.sendall(REQUEST)
+    answer = b''
+    while data := connection.recv(4096):
+        answer += data
+    if not answer.startswith(b'HTTP/1.1 200') or not answer.endswith(b'0123456789'):
+        raise OSError(f'answered with {answer!r}')
+
+
+def drive(address: tuple[str, int], until: float, counts: dict[str, int], kind: str) -> None:
     made = context()
-    session = connect(made, address, None) if resume else None
+    session = connect(made, address, None) if kind == 'resumed' else None
     while time.monotonic() < until:
         try:
-            found = connect(made, address, session)
-            session = found if resume else None
+            if kind == 'clear':
+                connect_in_clear(address)
+            else:
+                found = connect(made, address, session)
+                session = found if kind == 'resumed' else None
             counts['requests'] += 1
         except OSError as error:
             counts['errors'] += 1
@@ -54,10 +69,7 @@ def drive(address: tuple[str, int], until: float, counts: dict[str, int], *, res
 def main(host: str, port: str, seconds: str, kind: str) -> None:
     until = time.monotonic() + float(seconds)
     counts = [{'requests': 0, 'errors': 0} for _ in range(CLIENTS)]
-    threads = [
-        threading.Thread(target=drive, args=((host, int(port)), until, each), kwargs={'resume': kind == 'resumed'})
-        for each in counts
-    ]
+    threads = [threading.Thread(target=drive, args=((host, int(port)), until, each, kind)) for each in counts]
     started = time.monotonic()
     for thread in threads:
         thread.start()

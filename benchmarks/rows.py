@@ -29,7 +29,9 @@ class Row:
     body_bytes: int = 0
     answer_bytes: int = 10
     head: str = 'bare'  # bare | browser | unique, see heads.py
-    driver: str = 'wrk'  # wrk | h2load | idle | full | resumed | ws-echo | ws-broadcast | ws-idle, see drivers.py
+    driver: str = (
+        'wrk'  # wrk | h2load | idle | clear | full | resumed | ws-echo | ws-broadcast | ws-idle, see drivers.py
+    )
     interface: str = 'asgi'  # a server that does not know it has no such row
     connections: int = 0  # 0: as the command says
     streams: int = 1  # requests in progress at once on a connection (h2load)
@@ -48,6 +50,7 @@ HTTP2 = Bound(cpu_max=0.75)
 WORST = Bound(cpu_max=1.2)
 TLS = Bound(cpu_max=1.0)
 HANDSHAKE = Bound(cpu_max=1.0)
+CONNECT = Bound(cpu_max=1.0)
 LOOK_UP = Bound(cpu_max=1.05)
 MEMORY = Bound(pss_max=1.0)
 # 199 places beside the application's.
@@ -205,6 +208,7 @@ ROWS: tuple[Row, ...] = (
     Row('asgi-get-10b-unique', head='unique', bounds={RUST: WORST}),
     Row('asgi-echo-1k-unique', '/echo', 'POST', 1024, 1024, head='unique', bounds={RUST: WORST}),
     Row('asgi-get-10b-200-mounts', options=MANY_MOUNTS, bounds={ONE_MOUNT: LOOK_UP}),
+    Row('asgi-connect-10b', driver='clear', bounds={RUST: CONNECT}),
     Row('asgi-idle-1-worker', driver='idle', bounds={RUST: MEMORY}),
     Row('asgi-idle-4-workers', driver='idle', options='--workers 4', bounds={RUST: MEMORY}),
     *_gets_and_echoes('rsgi'),

@@ -95,6 +95,8 @@ class EngineEvents(Protocol):
 class Engine(Protocol):
     """One connection. A call that the state does not allow raises `granian.errors.FlowError` and sends nothing."""
 
+    # Whom it tells; NOBODY once the connection is over, so that the two do not hold each other.
+    events: EngineEvents
     # Bytes for the socket, in order. The caller empties it.
     output: list[bytes]
     # True: read no more from the socket for now (see `took`).
@@ -103,6 +105,8 @@ class Engine(Protocol):
     closing: bool
     # True, besides `closing`: close by a reset, since an orderly end would make a cut body look whole.
     broken: bool
+    # True, besides `closing`: the client has said all it will, and all of it was read: nothing need be waited for.
+    heard_out: bool
     # True: more input waits inside; call `receive(b'')`, not from within an application.
     pending: bool
 
@@ -168,6 +172,18 @@ class MultiplexedEvents(EngineEvents, Protocol):
         """As much was put out as may be, with more at hand: it may be sent now. Called from within `respond`."""
 
 
+class _Nobody:
+    """Hears nothing."""
+
+    def _ignore(self, *_: object, **__: object) -> None:
+        pass
+
+    on_request = on_body = on_body_end = on_gone = on_refused = on_room = on_much_output = _ignore
+
+
+NOBODY: MultiplexedEvents = _Nobody()
+
+
 class MultiplexedEngine(Engine, Protocol):
     """A connection with many streams at once (HTTP/2). `write` keeps what flow control does not let go yet.
 
@@ -176,6 +192,7 @@ class MultiplexedEngine(Engine, Protocol):
     where no body waits, up to 128 KiB of them until `produce` is called again. After `on_gone` nothing more can be sent.
     """
 
+    events: MultiplexedEvents
     # PINGs of ours that were not answered yet.
     pings_owed: int
     # Requests that were begun and whose response is not whole yet.

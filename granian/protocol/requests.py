@@ -222,10 +222,10 @@ def _apply_specials(head: RequestHead, specials: Sequence[Field], limits: Http1L
                 raise Refusal(400, 'repeated Host')
             host = value
         elif name == b'connection':
-            options = value.lower()
-            close = close or has_token(options, b'close')
-            keep = keep or has_token(options, b'keep-alive')
-            change = change or has_token(options, b'upgrade')
+            options = [option.strip(b' \t') for option in value.lower().split(b',')]
+            close = close or b'close' in options
+            keep = keep or b'keep-alive' in options
+            change = change or b'upgrade' in options
         elif name == b'content-length':
             # RFC 9112 6.3: equal repeats may be folded into one. We refuse any repeat, and any list.
             if lengths:

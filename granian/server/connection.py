@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from granian.exchange import Exchange
+from granian.protocol.contract import NOBODY
 from granian.server.deadlines import NEVER
 from granian.server.passage import AVAILABLE, Passage, is_reset
 from granian.server.wire import Wire
@@ -89,6 +90,7 @@ class Connection(Wire):
         if exchange is not None:
             exchange.tell_gone(lost=True)
             exchange.abort()
+        self.engine.events = NOBODY
         self.service.connection_closed(exc)
 
     # ── the engine's calls ───────────────────────────────────────────────────────────────────────────────────────
@@ -138,6 +140,7 @@ class Connection(Wire):
             self._pause(False)
         self._part()
         self._exchange = None
+        self.engine.events = NOBODY
         return transport
 
     def _begin_postponed(self) -> None:
@@ -219,7 +222,7 @@ class Connection(Wire):
             if self.engine.pending:
                 self._later(self._resume)
             self._settle()
-        elif not service.pipeline_flush or len(self.engine.output) > JOIN_PIECES_MAX:
+        elif not (service.pipeline_flush or self.engine.closing) or len(self.engine.output) > JOIN_PIECES_MAX:
             self._write_output()
 
     def _leave_place(self) -> None:
@@ -232,11 +235,11 @@ class Connection(Wire):
     def _settle(self) -> None:
         """Bring the transport in line with what the engine came to."""
         engine = self.engine
+        if engine.closing:
+            self._write_last()
+            return
         if engine.output:
             self._write_output()
-        if engine.closing:
-            self._close()
-            return
         if engine.paused is not self._paused:
             self._pause(engine.paused)
         if not self.blocked:

@@ -53,15 +53,23 @@ class DeadlineWheel:
 
     def watch(self, timed: Timed) -> None:
         """Look at `timed` when its deadline is due. Needed only where `deadline < check_at`."""
-        self.forget(timed)
-        if timed.deadline < NEVER:
+        if timed.check_at < NEVER:
+            self.forget(timed)
+        deadline = timed.deadline
+        if deadline < NEVER:
             # No earlier than the slots that were not yet looked at.
-            timed.check_at = max(timed.deadline, self.now)
-            self._slots.setdefault(self._slot(timed.check_at), set()).add(timed)
+            timed.check_at = deadline = max(deadline, self.now)
+            number = int(deadline / TICK_S)
+            watched = self._slots.get(number)
+            if watched is None:
+                self._slots[number] = {timed}
+            else:
+                watched.add(timed)
 
     def forget(self, timed: Timed) -> None:
-        if timed.check_at < NEVER:
-            watched = self._slots.get(self._slot(timed.check_at))
+        check_at = timed.check_at
+        if check_at < NEVER:
+            watched = self._slots.get(int(check_at / TICK_S))
             if watched is not None:
                 watched.discard(timed)
             timed.check_at = NEVER

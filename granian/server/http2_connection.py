@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, cast
 
 from granian.exchange import Exchange
-from granian.protocol.contract import Refusal
+from granian.protocol.contract import NOBODY, Refusal
 from granian.protocol.limits import HTTP2_WAITING_BODIES_MAX
 from granian.server.deadlines import NEVER
 from granian.server.http2_lanes import Lane, Pinger
@@ -116,6 +116,8 @@ class Http2Connection(Wire):
         self.engine.receive_eof()
         self.engine.output.clear()
         self._lose_all()
+        self._flushed.clear()
+        self.engine.events = NOBODY
         self.service.connection_closed(exc)
 
     # ── the engine's calls ───────────────────────────────────────────────────────────────────────────────────────

@@ -34,12 +34,22 @@ if sys.platform == 'linux':
         sock = transport.get_extra_info('socket')
         if sock is None or sock.fileno() < 0:
             return transport.get_write_buffer_size()
+        return transport.get_write_buffer_size() + _queued_bytes(sock, termios.TIOCOUTQ)
+
+    def is_at_rest(transport: asyncio.WriteTransport) -> bool:
+        """Whether all that was sent has arrived, and all that came was read."""
+        sock = transport.get_extra_info('socket')
+        if sock is None or sock.fileno() < 0 or transport.get_write_buffer_size():
+            return False
+        return not (_queued_bytes(sock, termios.TIOCOUTQ) or _queued_bytes(sock, termios.FIONREAD))
+
+    def _queued_bytes(sock: socket.socket, queue: int) -> int:
         try:
-            (queued,) = struct.unpack('i', fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b'\0\0\0\0'))
+            (queued,) = struct.unpack('i', fcntl.ioctl(sock.fileno(), queue, b'\0\0\0\0'))
         except OSError:
             # Closed under our hands.
-            queued = 0
-        return transport.get_write_buffer_size() + int(queued)
+            return 0
+        return int(queued)
 
     _poll = select.poll
 
@@ -57,6 +67,10 @@ else:
 
     def is_reset(transport: asyncio.BaseTransport) -> bool:  # noqa: ARG001
         """It shows when something is read."""
+        return False
+
+    def is_at_rest(transport: asyncio.WriteTransport) -> bool:  # noqa: ARG001
+        """Nobody says."""
         return False
 
     def unsent_bytes(transport: asyncio.WriteTransport) -> int:

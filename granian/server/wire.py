@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, cast
 
 from granian.server.deadlines import NEVER
-from granian.server.passage import unsent_bytes
+from granian.server.passage import is_at_rest, unsent_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from granian.exchange import ConnectionInfo, Exchange
     from granian.protocol.contract import Engine, Refusal
     from granian.server.service import Service
+    from granian.server.tls.pump import TlsPump
 
 # After an answer that leaves input unread: how long the rest is thrown away, so that a reset does not
 # overtake the answer (RFC 9112 9.6).
 LINGER_S = 2.0
+# A last answer after which nobody lingers, with nothing before it on its way: it leaves in one piece.
+LAST_BYTES_MAX = 16 * 1024
 # Logged where a client left before it was answered, as nginx does.
 NO_ANSWER = 499
 _NO_LINGER = struct.pack('ii', 1, 0)
@@ -157,6 +160,26 @@ class Wire(asyncio.Protocol):
         # Not in the context of the application that got us here: the next request is none of its business.
         self.loop.call_soon(callback, context=self.service.context.copy())
 
+    def _write_last(self) -> None:
+        """Write what the engine still has, and close."""
+        output = self.engine.output
+        if not (self.engine.heard_out and self._may_leave_at_once()):
+            self._write_output()
+            self._close()
+        elif self.info.tls is not None and output:
+            cast('TlsPump', self._transport).write_last(b''.join(output))
+            output.clear()
+            self._time_closing()
+        else:
+            self._write_output()
+            self._close_transport()
+
+    def _may_leave_at_once(self) -> bool:
+        """Whether closing destroys nothing, even if the client sends more against its word, but what is small and sent last."""
+        if self.engine.broken or self._lingering or self._transport.is_closing():
+            return False
+        return sum(map(len, self.engine.output)) <= LAST_BYTES_MAX and is_at_rest(self._transport)
+
     def _close(self) -> None:
         transport = self._transport
         if transport.is_closing() or self._lingering:
@@ -193,8 +216,13 @@ class Wire(asyncio.Protocol):
     def _close_transport(self) -> None:
         """Close once all is sent, for as long as the peer takes it."""
         self._transport.close()
-        self._unsent = unsent_bytes(self._transport)
-        self._arm(self._write_s())
+        self._time_closing()
+
+    def _time_closing(self) -> None:
+        # Nothing left: we are told of the end in the next turn of the loop.
+        if self._transport.get_write_buffer_size():
+            self._unsent = unsent_bytes(self._transport)
+            self._arm(self._write_s())
 
     def cut(self) -> None:
         """Close by a reset: the client can tell that what it has is not whole."""

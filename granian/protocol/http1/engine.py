@@ -24,8 +24,8 @@ class Http1Engine:
 
     __slots__ = (
         '_awaits_continue', '_body_left', '_close', '_data', '_draining', '_head', '_head_at', '_pos', '_receiving',
-        '_scanned', '_unread', 'broken', 'closing', 'defaults', 'events', 'limits', 'output', 'paused', 'pending', 'phase',
-        'stream',
+        '_scanned', '_unread', 'broken', 'closing', 'defaults', 'events', 'heard_out', 'limits', 'output', 'paused', 'pending',
+        'phase', 'stream',
     )  # fmt: skip
 
     def __init__(self, limits: Http1Limits, defaults: ResponseDefaults, events: EngineEvents) -> None:
@@ -33,7 +33,7 @@ class Http1Engine:
         self.defaults = defaults
         self.events = events
         self.output: list[bytes] = []
-        self.paused = self.closing = self.broken = self.pending = False
+        self.paused = self.closing = self.broken = self.pending = self.heard_out = False
         self.phase = 'idle'
         self.stream = 0
         # Input that waits: from _pos on. Up to _scanned it holds no end of a head.
@@ -102,6 +102,8 @@ class Http1Engine:
         self.paused = False
         if self._close:
             self.closing = True
+            # RFC 9112 9.6: who asks for the end, or never asked for more in HTTP/1.0, sends no further request.
+            self.heard_out = self._pos >= len(self._data) and not self._head.keep_alive and self.limits.keep_alive
         elif self._pos < len(self._data):
             self.pending = not self._receiving
         elif self._draining:

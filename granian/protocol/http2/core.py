@@ -29,6 +29,8 @@ class Http2Core:
         '_said_last', '_writer', 'broken', 'closing', 'defaults', 'events', 'limits', 'output', 'partial', 'paused', 'pending', 'pings_owed',
         'streams_open',
     )  # fmt: skip
+    # An end that a client announces comes with a frame, and streams may be open still.
+    heard_out = False
 
     def __init__(self, limits: Http2Limits, defaults: ResponseDefaults, events: MultiplexedEvents) -> None:
         self.limits = limits

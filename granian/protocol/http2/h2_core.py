@@ -42,6 +42,8 @@ class H2Stream:
 class H2Core:
     """The state of a connection."""
 
+    heard_out = False
+
     def __init__(self, limits: Http2Limits, defaults: ResponseDefaults, events: MultiplexedEvents) -> None:
         self.limits = limits
         self.defaults = defaults

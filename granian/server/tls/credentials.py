@@ -37,6 +37,8 @@ class Credentials:
         # TLS 1.3 has tickets alone.
         self._remembers = settings.terms.tickets or settings.terms.min_version == '1.3'
         self._terms = settings.terms
+        # Clients are asked for a certificate, or for none.
+        self.ask_clients = settings.terms.clients is not None
         # Signing with an RSA key takes long enough to be worth a thread.
         self.offloads = any(each.has_rsa_key for each in loaded)
         self._oddities = sorted({each for one in loaded for each in one.oddities})

@@ -16,13 +16,13 @@ VERSIONS = {'TLSv1.2': 0x0303, 'TLSv1.3': 0x0304}
 
 
 class TlsFacts:
-    """Computed when first asked for: most applications never ask."""
+    """Computed when asked for: many applications never ask."""
 
     def __init__(self, tls: ssl.SSLObject, credentials: Credentials) -> None:
         self._tls = tls
         self._credentials = credentials
 
-    @cached_property
+    @property
     def asgi(self) -> dict[str, Any]:
         """The ASGI extension `tls` (0.2)."""
         chain = [ssl.DER_cert_to_PEM_cert(der) for der in self._client_chain]
@@ -66,6 +66,8 @@ class TlsFacts:
     @cached_property
     def _client_chain(self) -> list[bytes]:
         """DER, the client's own first, the root last."""
+        if not self._credentials.ask_clients:
+            return []
         own = self._tls.getpeercert(binary_form=True)
         if own is None:
             return []

@@ -240,6 +240,15 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
         self._write(data)
         self._transport.write(self._output() if self._owed else self._outgoing.read())
 
+    def write_last(self, data: bytes) -> None:
+        """As `write` and `close`, with the end in the same packet."""
+        if self._backlog or self._blocked or len(data) > RECORD_BYTES:
+            self.write(data)
+        elif not (self._closing or self._half_closed):
+            self._write(data)
+            self._owed = self._output()
+        self.close()
+
     def writelines(self, pieces: Iterable[bytes | bytearray | memoryview]) -> None:
         pieces = list(pieces)
         total = sum(map(len, pieces))
