@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tests.attacks.key_updates import KeyUpdater, library
 from tests.helpers import http2_client as h2
+from tests.helpers.tls import finite_field_hello
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -109,6 +110,20 @@ async def half_hellos(reader, writer):
 async def abandoned_handshakes(reader, writer):
     """The server has done its expensive part, and hears no more."""
     writer.write(hello())
+    await until_cut(reader)
+
+
+@attack(400)
+async def pile(reader, writer):
+    """More unfinished ones than are worked on at once."""
+    writer.write(hello()[:1])
+    await until_cut(reader)
+
+
+@attack(8)
+async def slow_exchanges(reader, writer):
+    """A key for which the server would work 600 times as long as usual."""
+    writer.write(finite_field_hello(hello(), begun=True))
     await until_cut(reader)
 
 

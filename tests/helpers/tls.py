@@ -65,6 +65,25 @@ class TlsPeer:
         raise AssertionError('done without a server')
 
 
+def finite_field_hello(raw: bytes, *, begun: bool) -> bytes:
+    """What a client says of its curves in its first message said of ffdhe8192 (RFC 7919); `begun`: with a share."""
+    share = b'\x01\x04\x04\x00' + b'\x02' * 1024 if begun else b''
+    changed = {10: b'\x00\x02\x01\x04', 51: len(share).to_bytes(2, 'big') + share}
+    # Behind the heads of record and message: version, random, session, ciphers, compressions; then the length of the extensions.
+    at = 43 + 1 + raw[43]
+    at += 4 + int.from_bytes(raw[at : at + 2], 'big')
+    before, extensions = raw[9:at], b''
+    at += 2
+    while at < len(raw):
+        kind, end = int.from_bytes(raw[at : at + 2], 'big'), at + 4 + int.from_bytes(raw[at + 2 : at + 4], 'big')
+        content = changed.get(kind, raw[at + 4 : end])
+        extensions += raw[at : at + 2] + len(content).to_bytes(2, 'big') + content
+        at = end
+    body = before + len(extensions).to_bytes(2, 'big') + extensions
+    message = b'\x01' + len(body).to_bytes(3, 'big') + body
+    return b'\x16\x03\x01' + len(message).to_bytes(2, 'big') + message
+
+
 def client_class(base: type) -> type:
     """`Client` of `serving`, over TLS. What the server cuts without close_notify is a ConnectionResetError."""
 

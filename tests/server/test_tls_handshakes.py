@@ -20,7 +20,7 @@ from granian.server.tls.threads import WorkThreads
 from granian.tls_terms import ClientTrust, Identity
 from tests.helpers.certificates import CLIENT, SERVER, Authority, Issued, ec_key, rsa_key
 from tests.helpers.serving import answer, echo
-from tests.helpers.tls import TlsPeer, authority, tls_settings
+from tests.helpers.tls import TlsPeer, authority, finite_field_hello, tls_settings
 
 # RFC 8446 5.1
 SERVER_HELLO_RECORD = 22
@@ -263,7 +263,7 @@ async def test_client_that_only_speaks_other_protocols_is_refused(key, version, 
 @pytest.mark.parametrize('begun', [True, False])
 @pytest.mark.parametrize('key', [ec_key, rsa_key])
 async def test_client_that_wants_a_slow_exchange_of_keys_is_refused(key, begun, encrypted, said):
-    hello = finite_field_hello(begun=begun)
+    hello = finite_field_hello(TlsPeer(authority().client_context()).hello(), begun=begun)
 
     async with encrypted(tls={'issued': authority().issue(key=key())}) as server:
         client = await server.connect(shake=False)
@@ -271,27 +271,6 @@ async def test_client_that_wants_a_slow_exchange_of_keys_is_refused(key, begun, 
         assert await client.raw_more() == b'\x15\x03\x03\x00\x02\x02\x28'
         await server.until(lambda: not server.shared.connections)
     assert said() == [('INFO', 'it wants an exchange of keys over a finite field')]
-
-
-def finite_field_hello(*, begun):
-    """What OpenSSL's client says of X25519 said of ffdhe8192; `begun`: with a share."""
-    raw = TlsPeer(authority().client_context()).hello()
-    at = raw.index(b'\x00\x33\x00\x26\x00\x24\x00\x1d\x00\x20')
-    share = b'\x01\x04\x04\x00' + b'\x02' * 1024 if begun else b''
-    body = raw[9:at] + extension(51, len(share).to_bytes(2, 'big') + share) + raw[at + 42 :]
-    groups = body.index(b'\x00\x0a\x00')
-    size = int.from_bytes(body[groups + 2 : groups + 4], 'big')
-    body = body[:groups] + extension(10, b'\x00\x02\x01\x04') + body[groups + 4 + size :]
-    # Behind version, random, session, ciphers and compressions the length of all extensions.
-    at = 35 + body[34]
-    at += 4 + int.from_bytes(body[at : at + 2], 'big')
-    body = body[:at] + (len(body) - at - 2).to_bytes(2, 'big') + body[at + 2 :]
-    message = b'\x01' + len(body).to_bytes(3, 'big') + body
-    return b'\x16\x03\x01' + len(message).to_bytes(2, 'big') + message
-
-
-def extension(kind, content):
-    return kind.to_bytes(2, 'big') + len(content).to_bytes(2, 'big') + content
 
 
 @pytest.mark.parametrize('tickets', [True, False])
