@@ -63,7 +63,7 @@ async def test_the_scope_is_that_of_the_specification(serve):
         scopes.append(scope)
         await echo(scope, receive, send)
 
-    async with serve(app, root_path='/base') as server:
+    async with serve(app, root_path='/base', tls=None) as server:
         peer = await open_session(server, '/base/a%20b?c=d', 'Sec-WebSocket-Protocol: chat, superchat', 'X-One: 1')
         client = peer.client.sock.getsockname()
         await peer.close()

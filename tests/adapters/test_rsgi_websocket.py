@@ -29,7 +29,7 @@ async def test_the_scope_says_ws(serve_rsgi):
         seen.append(scope.headers.get('upgrade'))
         protocol.close()
 
-    async with serve_rsgi(app, strip=5) as server:
+    async with serve_rsgi(app, strip=5, tls=None) as server:
         await ask(server, '/base/a?b=c')
     assert seen == [('ws', 'http', 'GET', '1.1', '/a', 'b=c'), 'websocket']
 
