@@ -39,6 +39,43 @@ def record_of(client, data=b'GET / HTTP/1.1\r\nHost: a\r\n\r\n'):
     return client.peer.outgoing.read()
 
 
+def head_of(count):
+    return b'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n' % count
+
+
+def records_of(client, data):
+    return [record_of(client, data[at : at + 16_384]) for at in range(0, len(data), 16_384)]
+
+
+class Held:
+    """The most that a pump's buffers held at once, as far as it was read or is to be."""
+
+    def __init__(self, pump):
+        self.incoming_bytes_max = self.outgoing_bytes_max = 0
+        self._buffers = pump._incoming, pump._outgoing
+        self._read = pump._read
+        self._pump = pump
+        pump._read = self.read
+        pump._tls = Writes(pump._tls, self)
+
+    def read(self, count):
+        self.incoming_bytes_max = max(self.incoming_bytes_max, self._buffers[0].pending)
+        return self._read(count)
+
+
+class Writes:
+    def __init__(self, tls, held):
+        self._tls, self._held = tls, held
+
+    def write(self, data):
+        written = self._tls.write(data)
+        self._held.outgoing_bytes_max = max(self._held.outgoing_bytes_max, self._held._buffers[1].pending)
+        return written
+
+    def __getattr__(self, name):
+        return getattr(self._tls, name)
+
+
 async def half_a_hello(client):
     await client.raw_send(TlsPeer(authority().client_context()).hello()[:100])
 
@@ -162,6 +199,33 @@ async def test_nothing_is_left_for_another_connection(disturb, encrypted):
         assert (await newcomer.reply()).status == 200
         other.reset()
     assert not any(map(sum, left))
+
+
+@one_loop
+async def test_records_that_come_in_two_reads_each_are_not_taken_for_nothing(encrypted):
+    async with encrypted() as server:
+        client = await server.connect()
+        [pump] = [each._transport for each in server.connections]
+        await client.send(b'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 160000\r\n\r\n')
+        for _ in range(10):
+            record = record_of(client, bytes(16_000))
+            await client.raw_send(record[:-20])
+            await server.until(lambda: pump._has_part)
+            await client.raw_send(record[-20:])
+            await server.until(lambda: not pump._has_part)
+        assert len((await client.reply()).body) == 160_000
+
+
+@one_loop
+async def test_buffers_of_their_own_stay_small(encrypted):
+    async with encrypted(tls={'issued': authority().issue(key=rsa_key())}) as server:
+        client = await server.connect()
+        [pump] = [each._transport for each in server.connections]
+        held = Held(pump)
+        await client.raw_send(b''.join([record_of(client, head_of(1_000_000)), *records_of(client, bytes(1_000_000))]))
+        assert (await client.reply()).body == bytes(1_000_000)
+        assert 16_000 < held.incoming_bytes_max <= 16 * 1024
+        assert 16_000 < held.outgoing_bytes_max <= 17 * 1024
 
 
 @one_loop

@@ -12,6 +12,7 @@ from granian.certificates import in_words
 from granian.server.deadlines import NEVER
 from granian.server.tls.facts import TlsFacts, comes_too_late
 from granian.server.tls.hello import HelloReader, objection
+from granian.server.tls.own_buffers import OwnBuffersPump
 from granian.server.tls.pump import TlsPump
 
 if TYPE_CHECKING:
@@ -191,7 +192,8 @@ class Handshake(asyncio.Protocol):
         data = b''.join([self._incoming.read(), *self._held])
         self._held.clear()
         facts = TlsFacts(tls, self._credentials)
-        pump = TlsPump(self._transport, tls, (self._incoming, self._outgoing), facts, self._listener.service.loop)
+        kind = OwnBuffersPump if self._credentials.offloads else TlsPump
+        pump = kind(self._transport, tls, (self._incoming, self._outgoing), facts, self._listener.service.loop)
         connection = self._listener.service.connection(tls.selected_alpn_protocol())
         self._settle()
         pump.start(connection, data, owed)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from granian.certificates import in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from granian.server.tls.facts import TlsFacts
 
@@ -57,7 +57,8 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
         self._owed = b''
         self._loop = loop
         self.facts = facts
-        self._read, self._write = tls.read, tls.write
+        self._read = tls.read
+        self._write: Callable[[bytes | bytearray | memoryview], int] = tls.write
         # Bytes that came and held nothing.
         self._barren = 0
         # A record has arrived in part.
@@ -108,7 +109,7 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
             self._end()
         elif incoming.pending or self._outgoing.pending:
             self._read_on(data, size)
-        elif size > BARREN_BYTES_PER_READ and not self._weigh(size, len(data)):
+        elif (size > BARREN_BYTES_PER_READ or self._barren) and not self._weigh(size, len(data)):
             return
         else:
             self._receive(data)
