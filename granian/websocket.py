@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 NEVER = math.inf
 # Sent within one read callback, messages leave together, up to about this many bytes.
 TOGETHER_BYTES_MAX = 64 * 1024
+# After so many messages to a client that takes them at once, an adapter lets everybody else have a turn.
+MESSAGES_A_TURN = 64
 
 _FORBIDDEN = response_head(403, [])
 

@@ -8,7 +8,7 @@ import pytest
 
 from granian.rsgi import HTTPStreamTransport, ProtocolClosed, ProtocolError
 from tests.helpers.rsgi import by_path
-from tests.helpers.serving import asyncio_timeout, one_loop
+from tests.helpers.serving import PATIENCE_S, asyncio_timeout, one_loop
 
 MIB = 1024 * 1024
 
@@ -375,3 +375,24 @@ async def test_request_and_response_can_stream_at_the_same_time(serve_rsgi):
             assert await client.chunk() == b'AB'
         await client.send(b'0\r\n\r\n')
         assert await client.chunk() == b''
+
+
+@one_loop
+async def test_a_stream_that_its_client_takes_at_once_leaves_others_a_turn(serve_rsgi):
+    told = asyncio.get_running_loop().create_future()
+
+    async def app(scope, protocol):
+        transport = protocol.response_stream()
+        turn = asyncio.Event()
+        await transport.send_bytes(b'x')
+        asyncio.get_running_loop().call_soon(turn.set)
+        pieces = 0
+        while pieces < 1000 and not turn.is_set():
+            await transport.send_bytes(b'x' * 1024)
+            pieces += 1
+        told.set_result(pieces)
+
+    async with serve_rsgi(app) as server:
+        client = await server.connect()
+        await client.get('/')
+        assert await asyncio.wait_for(told, PATIENCE_S) < 1000

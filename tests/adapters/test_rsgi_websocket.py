@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from granian.rsgi import ProtocolClosed, ProtocolError, WebsocketMessageType
-from tests.helpers.serving import one_loop
+from tests.helpers.serving import PATIENCE_S, one_loop
 from tests.helpers.websocket import OPENING, ask, open_session
 
 
@@ -237,3 +237,23 @@ async def test_what_is_no_message_raises(serve_rsgi):
         peer = await open_session(server)
         assert await peer.message() == b'fine'
         assert await peer.gone() == (1000, b'')
+
+
+@one_loop
+async def test_messages_that_a_client_takes_at_once_leave_others_a_turn(serve_rsgi):
+    told = asyncio.get_running_loop().create_future()
+
+    async def app(scope, protocol):
+        transport = await protocol.accept()
+        turn = asyncio.Event()
+        asyncio.get_running_loop().call_soon(turn.set)
+        messages = 0
+        while messages < 1000 and not turn.is_set():
+            await transport.send_str('x')
+            messages += 1
+        told.set_result(messages)
+
+    async with serve_rsgi(app) as server:
+        client = await server.connect()
+        await client.get('/', *OPENING)
+        assert await asyncio.wait_for(told, PATIENCE_S) < 1000

@@ -1,4 +1,4 @@
-"""A client that resets its connection while an application sends without ever waiting for anything else."""
+"""Applications that send without ever waiting for anything else: everybody else has a turn, and a reset ends them."""
 
 from __future__ import annotations
 
@@ -60,3 +60,38 @@ async def test_sending_ends_soon_after_a_reset(serve, request_bytes, beginning, 
             client.connect(server.address)
             client.sendall(request_bytes)
             assert await asyncio.wait_for(sender.sent, PATIENCE_S) < SENDS_MAX
+
+
+class Selfish:
+    """Sends until something else has had a turn."""
+
+    def __init__(self, beginning, piece) -> None:
+        self._beginning, self._piece = beginning, piece
+        self.sent = asyncio.get_running_loop().create_future()
+
+    async def __call__(self, scope, receive, send):
+        for message in self._beginning:
+            await send(message)
+        turn = asyncio.Event()
+        asyncio.get_running_loop().call_soon(turn.set)
+        sent = 0
+        while sent < SENDS_MAX and not turn.is_set():
+            await send(self._piece)
+            sent += 1
+        self.sent.set_result(sent)
+
+
+@pytest.mark.parametrize(
+    ('request_bytes', 'beginning', 'piece'),
+    [
+        (PLAIN, HTTP, {**PIECE, 'body': b'x'}),
+        (OPENING, [{'type': 'websocket.accept'}], {'type': 'websocket.send', 'text': 'x'}),
+    ],
+    ids=['http', 'websocket'],
+)
+async def test_others_have_a_turn(serve, request_bytes, beginning, piece):
+    selfish = Selfish(beginning, piece)
+    async with serve(selfish) as server:
+        with socket.create_connection(server.address) as client:
+            client.sendall(request_bytes)
+            assert await asyncio.wait_for(selfish.sent, PATIENCE_S) < SENDS_MAX

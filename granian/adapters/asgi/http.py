@@ -36,6 +36,8 @@ EXTENSIONS: dict[str, dict[str, Any]] = {
 #   body      → http.response.pathsend → done, or trailers
 #   trailers  → http.response.trailers (more_trailers) → trailers, the last → done
 HEAD, BODY, TRAILERS, DONE = 'head', 'body', 'trailers', 'done'
+# So many pieces of a body to a client that takes them at once, then everybody else has a turn.
+PIECES_A_TURN = 64
 
 
 class AsgiAdapter:
@@ -81,7 +83,7 @@ class AsgiAdapter:
 class Call:
     """The application's side of one exchange: `receive` and `send`."""
 
-    __slots__ = ('_adapter', '_announced', '_body_told', '_exchange', '_response', '_state', '_trailers')
+    __slots__ = ('_adapter', '_announced', '_body_told', '_exchange', '_pieces', '_response', '_state', '_trailers')
 
     def __init__(self, adapter: AsgiAdapter, exchange: Exchange) -> None:
         self._adapter = adapter
@@ -90,6 +92,7 @@ class Call:
         # The head that waits for the first body message: until then a failure can still become a 500.
         self._response: ResponseHead | None = None
         self._announced = self._body_told = False
+        self._pieces = 0
         self._trailers: list[tuple[bytes, bytes]] = []
 
     async def run(self) -> None:
@@ -207,8 +210,11 @@ class Call:
         self._begin()
         if body or more:
             exchange.write(body)
+            self._pieces += 1
             if exchange.carrier.blocked:
                 await exchange.writable()
+            elif not self._pieces % PIECES_A_TURN:
+                await asyncio.sleep(0)
         if not more:
             self._end_body()
 

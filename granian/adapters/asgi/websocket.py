@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from granian.adapters.asgi.http import Call, as_bytes, stems_from_disconnect
 from granian.errors import ClientDisconnected, FlowError, InvalidResponse
 from granian.protocol.websocket.contract import ABNORMAL, FAILED, NORMAL
+from granian.websocket import MESSAGES_A_TURN
 
 if TYPE_CHECKING:
     from granian.adapters.asgi.http import AsgiAdapter
@@ -120,6 +121,8 @@ class AsgiWebSocket:
                 if session.blocked:
                     await session.writable()
                 session.send(data)
+                if not session.messages_sent % MESSAGES_A_TURN:
+                    await asyncio.sleep(0)
             elif kind == 'websocket.accept':
                 self._accept(message)
             elif kind == 'websocket.close':

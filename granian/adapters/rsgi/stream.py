@@ -47,13 +47,17 @@ class HTTPStreamTransport:
             raise refused(exc) from exc
         self._held_bytes += len(data)
         carrier = exchange.carrier
-        if self._held_bytes > TOGETHER_BYTES_MAX:
+        is_full = self._held_bytes > TOGETHER_BYTES_MAX
+        if is_full:
             self._held_bytes = 0
             carrier.flush()
         elif not (self._leaves or carrier.inside):
             self._hold()
         if carrier.blocked:
             await self._writable()
+        elif is_full:
+            # The client takes all at once: everybody else has a turn.
+            await asyncio.sleep(0)
 
     def _hold(self) -> None:
         self._leaves = True

@@ -13,6 +13,7 @@ from granian.adapters.rsgi.types import RSGIProtocolClosed, RSGIProtocolError, W
 from granian.errors import ClientDisconnected, FlowError, InvalidResponse
 from granian.protocol.responses import response_head
 from granian.protocol.websocket.contract import FAILED, NORMAL
+from granian.websocket import MESSAGES_A_TURN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -96,6 +97,8 @@ class WebsocketTransport:
             raise RSGIProtocolClosed from None
         except FlowError as exc:
             raise RSGIProtocolError from exc
+        if not session.messages_sent % MESSAGES_A_TURN:
+            await asyncio.sleep(0)
 
 
 class WebsocketProtocol:
