@@ -227,7 +227,7 @@ class Supervisor:
             elif said['say'] == 'closed':
                 child.is_closed = True
                 # Before anybody is told: the port is free, if it is to be.
-                self._let_sockets_go()
+                self.let_sockets_go()
                 self.pool.on_closed(child)
             elif said['say'] == 'alive':
                 self._health.on_alive(child)
@@ -252,13 +252,18 @@ class Supervisor:
             if child.fileno() != -1:
                 # Something it started still holds the other end.
                 self.waiting.let_go(child)
-            self._let_sockets_go()
+            self.let_sockets_go()
             self._numbers.gone(child)
             self.pool.on_end(child, code)
         # What a change that was given up would have listened on.
-        self._let_sockets_go()
+        self.let_sockets_go()
 
-    def _let_sockets_go(self) -> None:
+    def once_closed(self, action: Callable[[], object]) -> None:
+        """Do it as soon as whoever has been told to leave until now accepts no more, or has had its time."""
+        self.pool.once_closed(lambda: self.exporter.once_closed(action))
+
+    def let_sockets_go(self) -> None:
+        """Those that nobody is left to serve."""
         holders = [child for child in (*self._children.values(), *self.exporter.everyone()) if not child.is_closed]
         self.situation.let_go({id(sock) for child in holders for sock in child.part.sockets})
 
@@ -303,7 +308,7 @@ class Supervisor:
 
     def followed(self) -> None:
         """Another generation serves."""
-        self._let_sockets_go()
+        self.let_sockets_go()
         self._auto.follow(self.situation.watch)
         self._health.follow(self.situation.generation)
         self._show_numbers()
@@ -364,7 +369,7 @@ class Supervisor:
         shared = self.situation.hand_over(kept)
         self.exporter.stop(shared)
         self.pool.stop(shared)
-        self.pool.once_closed(told)
+        self.once_closed(told)
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -229,6 +229,17 @@ def test_a_reload_brings_moves_and_takes_away_the_listener(project):
         wait_until(lambda: set(scrape(first).get('requests_handled', ())) == {1})
 
 
+def test_the_port_is_free_once_the_reload_is_told_although_somebody_reads_no_further(project):
+    with project.measure().serving() as server:
+        host, port = where(server).split(':')
+        with socket.create_connection((host, int(port)), 20) as slow:
+            slow.sendall(b'GET / HTTP/1.1\r\nhost: x\r\n\r\nGET /')
+            assert slow.recv(100).startswith(b'HTTP/1.1 200')
+            project.write()
+            assert project.command('reload')[0] == 0
+            socket.create_server((host, int(port))).close()
+
+
 def test_listener_and_metrics_change_places(project):
     with project.measure().serving() as server:
         metrics, port = where(server), server.port

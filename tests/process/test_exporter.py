@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from granian.process.exporting.exporter import ExporterChild
 from granian.process.pool.health import Health
 from tests.helpers.workers import Stage
 
@@ -66,3 +67,8 @@ def test_health_says_what_for():
     stage.health.follow(stage.pool.generation)
     stage.pass_time(1000)
     assert second not in stage.pool.members.values()
+
+
+@pytest.mark.parametrize(('kill_after_s', 'expected_s'), [(3605.0, 7.0), (3.0, 3.0)])
+def test_one_that_hangs_holds_up_the_end_no_longer_than_a_scrape_may_take(kill_after_s, expected_s):
+    assert ExporterChild(Stage(kill_after_s=kill_after_s).generation()).kill_after_s == expected_s

@@ -6,6 +6,8 @@ import signal
 from typing import TYPE_CHECKING, Protocol
 
 from granian.observe.logs import logger
+from granian.process.plan.exporting import GRACE_S
+from granian.process.plan.sections import KILL_AFTER_GRACE_S
 from granian.process.pool.child import Child
 from granian.process.pool.leaving import Leaving
 from granian.process.pool.pool import words
@@ -30,6 +32,9 @@ class Helper(Protocol):
     def export(self, child: Child, ended: Callable[[int], None]) -> None:
         """Fork it. Raises OSError where the system has no room for that."""
 
+    def let_sockets_go(self) -> None:
+        """Somebody accepts no more."""
+
 
 class ExporterChild(Child):
     """It fills no slot."""
@@ -40,6 +45,11 @@ class ExporterChild(Child):
     @property
     def name(self) -> str:
         return 'metrics'
+
+    @property
+    def kill_after_s(self) -> float:
+        """Scrapes are short: one that hangs need not hold up the end of all for as long as requests may."""
+        return min(super().kill_after_s, GRACE_S + KILL_AFTER_GRACE_S)
 
 
 class Exporter:
@@ -75,6 +85,10 @@ class Exporter:
         child, self._child = self._child, None
         if child is not None:
             self._retire(child, shared or set())
+
+    def once_closed(self, action: Callable[[], object]) -> None:
+        """Do it as soon as whoever has been told to leave accepts no more, or has had its time."""
+        self._leaving.once_closed(action)
 
     def kill(self) -> None:
         """End whoever is left at once."""
@@ -116,9 +130,15 @@ class Exporter:
             elif said['say'] == 'serving' and child.phase == 'opening':
                 child.phase = 'serving'
             elif said['say'] == 'closed':
-                child.is_closed = True
+                self._on_closed(child)
         if child.has_hung_up and child.fileno() != -1:
             self._helper.waiting.let_go(child)
+
+    def _on_closed(self, child: ExporterChild) -> None:
+        child.is_closed = True
+        # Before anybody is told: the port is free, if it is to be.
+        self._helper.let_sockets_go()
+        self._leaving.on_closed(child)
 
     def _on_end(self, child: ExporterChild, code: int) -> None:
         child.is_gone = True
@@ -128,6 +148,7 @@ class Exporter:
         if child in self._leaving:
             if child.kill_timer is not None:
                 child.kill_timer.cancel()
+            self._on_closed(child)
             self._leaving.remove(child)
         elif child is self._child:
             logger.error('Unexpected exit from the process that serves metrics: %s; starting another', words(code))

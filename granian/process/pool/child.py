@@ -63,6 +63,11 @@ class Child:
         return f'worker-{self.slot + 1}'
 
     @property
+    def kill_after_s(self) -> float:
+        """How long its end may take."""
+        return self.generation.plan.supervisor.kill_after_s
+
+    @property
     def has_started(self) -> bool:
         """Whether its applications have."""
         return self.phase != 'starting'

@@ -39,8 +39,7 @@ class Leaving:
         if child in self._children:
             return
         self._children.add(child)
-        kill_after_s = child.generation.plan.supervisor.kill_after_s
-        child.kill_timer = self._timers.after(kill_after_s, lambda: _kill(child))
+        child.kill_timer = self._timers.after(child.kill_after_s, lambda: _kill(child))
         if child.has_accepted and not child.is_closed:
             self._accepting[child] = self._timers.after(CLOSE_S, lambda: self.on_closed(child))
 

@@ -44,6 +44,8 @@ class Helper(Protocol):
 
     def followed(self) -> None: ...
 
+    def once_closed(self, action: Callable[[], object]) -> None: ...
+
 
 def nobody(_: Refused | None) -> None:
     """The log has it."""
@@ -165,7 +167,7 @@ class Reload:
         tell, self._tell = self._tell, None
         assert tell is not None
         # Whoever asked may ask the server next, and is not to meet a worker that is on its way out.
-        self._helper.pool.once_closed(lambda: self._told(outcome, say, tell))
+        self._helper.once_closed(lambda: self._told(outcome, say, tell))
 
     def _told(self, outcome: Refused | None, say: Callable[[], None], tell: Tell) -> None:
         say()
@@ -217,4 +219,4 @@ class Scaling:
         situation.follow()
         self._helper.followed()
         workers = situation.generation.workers
-        self._helper.pool.once_closed(lambda: logger.info('Workers: %d', workers))
+        self._helper.once_closed(lambda: logger.info('Workers: %d', workers))
