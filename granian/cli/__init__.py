@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sys
 from typing import Any
@@ -18,8 +20,7 @@ def entrypoint() -> None:
     """Run the command line of this process and exit."""
     if sys.argv[1:] == ['--version']:
         # Without the imports of everything else: scripts ask this often.
-        print(f'granian {__version__}')
-        sys.exit(0)
+        sys.exit(_say_version())
     from granian.process.program import fill_standard_descriptors, take_signals
 
     serves = sys.argv[1:2] not in OTHER_COMMANDS
@@ -35,6 +36,25 @@ def entrypoint() -> None:
         root.main(prog_name='granian')
     finally:
         _give_up_unwritten()
+
+
+def _say_version() -> int:
+    try:
+        print(f'granian {__version__}', flush=True)
+    except OSError as exc:
+        return not_written(exc)
+    finally:
+        _give_up_unwritten()
+    return 0
+
+
+def not_written(exc: OSError) -> int:
+    """The exit status where standard output did not take what was asked for; said, unless it is that nobody reads on."""
+    if exc.errno != errno.EPIPE and sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            print(f'granian: standard output: {exc.strerror}', file=sys.stderr, flush=True)
+    _give_up_unwritten()
+    return 1
 
 
 def _give_up_unwritten() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from granian import __version__
+from granian.cli import not_written
 from granian.cli.flags import TopicOption, given_files, given_flags, parameters, topics
 from granian.config.faults import ConfigurationFaults, printable
 from granian.config.loading import load
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
 # Wide enough for the long names of upstream's options.
 _WIDE = {'max_content_width': 110}
+# What writing to standard output may come to. (click deals with EPIPE.)
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 _VERSION = click.version_option(__version__, message='granian %(version)s')
 
 
@@ -69,6 +74,14 @@ def _write_topics(command: click.Command, ctx: click.Context, formatter: click.H
 
 class Root(click.Group):
     """A first word that is a command is one; everything else is upstream's `granian [OPTIONS] APP`."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        try:
+            return super().main(*args, **extra)
+        except OSError as exc:
+            if exc.errno not in UNWRITABLE or exc.filename is not None:
+                raise
+            sys.exit(not_written(exc))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0] in self.commands:

@@ -14,6 +14,7 @@ import tomli
 
 from granian import __version__
 from granian.config.options import options
+from tests.helpers.server import server_environment
 
 SCRIPT = Path(sys.executable).with_name('granian')
 APP = '[[apps]]\ntarget = "main:app"\ninterface = "asgi"\n'
@@ -242,3 +243,39 @@ def test_shown_configuration_holds_no_control_characters(granian, tmp_path):
 
         assert status == 0
         assert all(letter.isprintable() for letter in out.replace('\n', ''))
+
+
+OUTPUTS = ['--help', '--version', 'check --help', 'check main:app', 'config show', 'schema']
+
+
+def in_shell(words, redirection, folder):
+    """Exit status of the command itself, and what it says."""
+    (folder / 'main.py').write_text('async def app(scope, receive, send): ...\n')
+    line = f'{{ {sys.executable} -m granian {words} {redirection}'
+    return subprocess.run(
+        ['sh', '-c', line],
+        cwd=folder,
+        env=server_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(not Path('/dev/full').exists(), reason='there is no /dev/full')
+@pytest.mark.parametrize('words', OUTPUTS)
+def test_a_full_disk_is_said_in_one_line(words, tmp_path):
+    done = in_shell(words, '>/dev/full; }', tmp_path)
+
+    assert (done.returncode, done.stderr) == (1, 'granian: standard output: No space left on device\n')
+
+
+@pytest.mark.parametrize('words', ['--help', '--version', 'config show'])
+def test_a_closed_output_and_one_that_nobody_reads_are_passed_over(words, tmp_path):
+    closed = in_shell(words, '>&-; }', tmp_path)
+    unread = in_shell(words, '; } | true', tmp_path)
+
+    assert (closed.returncode, closed.stdout, closed.stderr) == (0, '', '')
+    # The status is the reader's.
+    assert (unread.stdout, unread.stderr) == ('', '')
