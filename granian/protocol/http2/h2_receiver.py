@@ -151,8 +151,6 @@ class H2Receiver(H2Core):
             self._patience.cancelled()
             return
         self._last = number
-        # The length is checked here, as a fault of the stream.
-        self._h2.streams[number]._expected_content_length = None
         fields = [(bytes(name), bytes(value)) for name, value in fields]
         try:
             rules.check_list(fields, self.limits)

@@ -16,17 +16,32 @@ from granian.protocol.limits import HTTP2_WINDOW_BYTES_LEAST
 from granian.protocol.responses import SECRET_FIELDS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from h2.connection import AllowedStreamIDs
+    from h2.stream import H2Stream
+    from hpack.struct import Header
+
     from granian.protocol.contract import Fields
     from granian.protocol.limits import Http2Limits
 
 
 class _Uncounted(H2Connection):
-    """h2 ends the connection over one stream too many; such a stream is refused here (RFC 9113 5.1.2)."""
+    """h2 ends the connection over one stream too many (RFC 9113 5.1.2), or a length that is none (8.1.1): here it is the stream's end."""
+
+    def _begin_new_stream(self, stream_id: int, allowed_ids: AllowedStreamIDs) -> H2Stream:
+        stream = super()._begin_new_stream(stream_id, allowed_ids)
+        stream._initialize_content_length = _nothing  # type: ignore[method-assign]
+        return stream
 
     @property
     def open_inbound_streams(self) -> int:
         _ = super().open_inbound_streams  # forgets those that are closed
         return 0
+
+
+def _nothing(headers: Iterable[Header]) -> None:
+    """Lengths are looked at by `rules`, and counted by the receiver."""
 
 
 def connection(limits: Http2Limits) -> H2Connection:

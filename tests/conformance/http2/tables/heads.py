@@ -72,6 +72,7 @@ MALFORMED = {
     'bad Host alone': [*without(b':authority'), (b'host', b'a b')],
     'content-length without a body (8.1.1)': [*GET, (b'content-length', b'1')],
     'bad content-length': [*GET, (b'content-length', b'+0')],
+    'content-lengths that differ': [*GET, (b'content-length', b'0'), (b'content-length', b'2')],
     'list of content-lengths': [*GET, (b'content-length', b'0, 0')],
     'repeated content-length': [*GET, (b'content-length', b'0'), (b'content-length', b'0')],
     ':protocol without CONNECT (RFC 8441 4)': [*GET, (b':protocol', b'websocket')],
