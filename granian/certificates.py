@@ -59,6 +59,14 @@ def context_of(identity: Identity, terms: ContextTerms, hosts: Sequence[str] = (
     pem, chain = load_identity(context, identity)
     ends = [End(identity.certificate, each.not_before_s, each.not_after_s) for each in chain]
     oddities = [*_gaps(identity.certificate, chain), *_strangers(identity.certificate, chain[0], hosts)]
+    if not chain[0].is_named:
+        # RFC 9525 6.3, RFC 9110 4.3.4: the common name does not count.
+        oddities.append(f"'{identity.certificate}' names no host (subjectAltName), so that most clients will refuse it")
+    if len(chain) == 1 and chain[0].is_public:
+        # Of a private authority many clients know the issuer; those that browsers trust issue nothing by their roots.
+        oddities.append(
+            f"'{identity.certificate}' ends before the certificate of {chain[0].issuer}, which clients need and may not have"
+        )
     if not chain[0].is_for_servers:
         oddities.append(f"'{identity.certificate}' is not for servers, so that clients will refuse it")
     if terms.clients is not None:

@@ -22,8 +22,12 @@ _REVOCATION_LISTS = frozenset({b'X509 CRL'})
 _INTEGER, _UTC_TIME, _GENERALIZED_TIME, _VERSION = 0x02, 0x17, 0x18, 0xA0
 _EXTENSIONS, _DNS_NAME = 0xA3, 0x82
 _ALTERNATIVE_NAMES, _USAGES = '2.5.29.17', '2.5.29.37'
+# RFC 6962 3.3: what public logs have signed.
+_LOGGED = '1.3.6.1.4.1.11129.2.4.2'
 # RFC 5280 4.2.1.12: for servers, and for whatever.
 _SERVER_USAGES = frozenset({'1.3.6.1.5.5.7.3.1', '2.5.29.37.0'})
+# An empty sequence.
+_NOTHING = b'\x30\x00'
 _TEXTS = {0x0C: 'utf-8', 0x13: 'ascii', 0x14: 'latin-1', 0x16: 'ascii', 0x1C: 'utf-32-be', 0x1E: 'utf-16-be'}
 # RFC 4514 3: every other type is written as its number, and its value in hexadecimal.
 _NAMES = {
@@ -47,6 +51,10 @@ class Certificate:
     hosts: tuple[str, ...]
     # Clients may take it for that of a server, as far as it says what it is for.
     is_for_servers: bool
+    # It has alternative names, of whatever kind: clients look for theirs among these alone.
+    is_named: bool
+    # It stands in public logs, as those do that browsers trust.
+    is_public: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,8 @@ def certificate(der: bytes) -> Certificate:
             has_rsa_key=_oid(algorithm) in _RSA_KEYS,
             hosts=_hosts(extensions),
             is_for_servers=_is_for_servers(extensions),
+            is_named=any(_items(_only(extensions.get(_ALTERNATIVE_NAMES, _NOTHING)))),
+            is_public=_LOGGED in extensions,
         )
     except (IndexError, StopIteration) as exc:
         raise ValueError('not a certificate') from exc

@@ -94,13 +94,18 @@ class Authority:
         usage: x509.ObjectIdentifier = SERVER,
         key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | None = None,
         subject: x509.Name | None = None,
+        named: bool = True,
+        more: tuple[x509.ExtensionType, ...] = (),
     ) -> Issued:
         """`days`: from and until, counted from now."""
         key = key or ec_key()
         names = [x509.DNSName(host) for host in hosts or (common_name,)]
         names.append(x509.IPAddress(ipaddress.ip_address('127.0.0.1')))
         builder = _builder(subject or name(common_name), self._name, key, self.key, days)
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        if named:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        for each in more:
+            builder = builder.add_extension(each, critical=False)
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         between = () if self._parent is None else (self.certificate,)
         return Issued(builder.sign(self.key, hashes.SHA256()), key, between)

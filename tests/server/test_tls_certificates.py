@@ -7,6 +7,7 @@ import logging
 import os
 
 import pytest
+from cryptography.x509 import ObjectIdentifier, UnrecognizedExtension
 
 from granian.certificates import CertificateFault
 from granian.server.tls.credentials import Credentials
@@ -310,6 +311,31 @@ def test_certificate_that_is_not_for_servers_is_warned_of(usage, warned, tmp_pat
 
     expected = f"'{tmp_path}/site.pem' is not for servers, so that clients will refuse it"
     assert found == ([expected] if warned else [])
+
+
+@pytest.mark.parametrize('named', [False, True])
+def test_certificate_that_names_nobody_is_warned_of(named, tmp_path):
+    found = Credentials(tls_settings(tmp_path, authority().issue(named=named))).warnings(now().timestamp())
+
+    expected = f"'{tmp_path}/site.pem' names no host (subjectAltName), so that most clients will refuse it"
+    assert found == ([] if named else [expected])
+
+
+# RFC 6962 3.3
+LOGGED = UnrecognizedExtension(ObjectIdentifier('1.3.6.1.4.1.11129.2.4.2'), b'\x04\x02\x00\x00')
+
+
+@pytest.mark.parametrize('issuer', ['root', 'middle'])
+@pytest.mark.parametrize('public', [False, True])
+def test_public_certificate_without_that_of_its_issuer_is_warned_of(issuer, public, tmp_path):
+    authority = Authority('middle', Authority('root')) if issuer == 'middle' else Authority('root')
+    issued = authority.issue(more=(LOGGED,) if public else ())
+    settings = tls_settings(tmp_path, issued)
+
+    found = Credentials(settings).warnings(now().timestamp())
+
+    expected = f"'{tmp_path}/site.pem' ends before the certificate of CN=root, which clients need and may not have"
+    assert found == ([expected] if public and issuer == 'root' else [])
 
 
 @pytest.mark.parametrize('listed', [('root', 'other'), ('root',), ()])
