@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 
 import pytest
@@ -50,6 +51,13 @@ def test_a_taken_address_of_metrics_is_a_fault_where_they_are_served(tmp_path):
         document = {'metrics': {'enabled': True, 'bind': bind}, 'listeners': [{'bind': '127.0.0.1:0'}]}
         assert check(Config.model_validate(document)) == [f'metrics.bind: {bind}: already in use by another process']
         assert check(Config.model_validate({**document, 'reload': {'enabled': True}})) == []
+
+
+def test_a_descriptor_that_is_not_there_is_not_taken_for_a_socket_that_is_tried():
+    free = os.dup(0)
+    os.close(free)
+    document = {'metrics': {'enabled': True, 'bind': f'fd:{free}'}, 'listeners': [{'bind': '127.0.0.1:0'}]}
+    assert check(Config.model_validate(document)) == []
 
 
 def test_a_taken_address_is_a_fault_and_a_free_one_is_let_go(tmp_path):

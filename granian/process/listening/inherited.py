@@ -10,12 +10,20 @@ from typing import TYPE_CHECKING
 from granian.errors import BindError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from granian.config.types.bind import Bind
+    from granian.process.listening.sockets import Wanted
 
 # SD_LISTEN_FDS_START
 FIRST_SYSTEMD_FD = 3
 AT_START = 'systemd handed over no sockets (LISTEN_FDS is not set for this process)'
 ENVIRONMENT = ('LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES')
+
+
+def first(wanted: Sequence[Wanted]) -> list[tuple[int, Wanted]]:
+    """Numbered, and in the order in which to take them: no socket of ours may have the number of one that we were not given."""
+    return sorted(enumerate(wanted), key=lambda each: each[1].bind.kind != 'fd')
 
 
 def adopt(fd: int) -> socket.socket:

@@ -197,20 +197,20 @@ def bind_all(wanted: Sequence[Wanted], slots: int, *before: Sockets) -> Sockets:
     sockets = Sockets(wanted)
     kept = _Kept(before)
     taken = [kept.take(want) for want in wanted]
-    leaving = kept.left()
     descriptors = inherited.SystemdDescriptors.later() if before else inherited.SystemdDescriptors.from_environment()
     try:
-        for number, (want, found) in enumerate(zip(wanted, taken, strict=True)):
-            if found:
+        for number, want in inherited.first(wanted):
+            if found := taken[number]:
                 sockets.bound.extend(_grown(replace(bound, listener=number), want, slots) for bound in found)
             else:
-                sockets.bound.extend(_bind(number, want, slots, descriptors, leaving))
+                sockets.bound.extend(_bind(number, want, slots, descriptors, kept.left()))
     except BindError:
         fresh = sockets.without(*before)
         fresh.close()
         fresh.remove_files()
         raise
     inherited.forget_environment()
+    sockets.bound.sort(key=lambda bound: bound.listener)
     return sockets
 
 
@@ -270,10 +270,9 @@ def bind_faults(wanted: Sequence[Wanted], held: Collection[int] = ()) -> list[st
 
     Descriptors that only a service manager could hand over are not missed.
     """
-    sockets = Sockets()
-    faults = []
+    sockets, faults = Sockets(), list[str]()
     descriptors = inherited.SystemdDescriptors.from_environment()
-    for number, want in enumerate(wanted):
+    for number, want in inherited.first(wanted):
         if number in held or not inherited.expected_now(want.bind, descriptors):
             continue
         try:
@@ -350,9 +349,8 @@ def _bind_addresses(
 
 
 def _close(bound: Sequence[Bound]) -> None:
-    for each in bound:
-        for sock in each.sockets:
-            sock.close()
+    for sock in [sock for each in bound for sock in each.sockets]:
+        sock.close()
 
 
 def _listen(
