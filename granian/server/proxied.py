@@ -99,6 +99,7 @@ class Proxied(asyncio.Protocol):
         self._service.wheel.forget(self)
 
     def _refuse(self, why: str) -> None:
+        self._service.tally.broken += 1
         self._listener.complain(self._peer, why)
         self._transport.abort()
 

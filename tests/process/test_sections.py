@@ -38,6 +38,8 @@ def test_metrics_have_a_listener_that_is_no_workers(tmp_path):
     assert (made.worker.measure_every_s, made.worker.serving.measured) == (5, True)
     assert len(made.worker.serving.listeners) == 1
     told = made.metrics
+    # No connection ends just when the next scrape comes, of those who ask once a minute.
+    assert told.serving.timeouts.keep_alive_s > 60
     (listener,) = told.serving.listeners
     assert (listener.http, listener.proxies, listener.tls) == ('auto', None, None)
     assert (told.measure_every_s, told.alive_every_s, told.serving.measured) == (None, None, False)

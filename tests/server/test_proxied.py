@@ -131,9 +131,10 @@ async def test_a_client_that_has_left_before_it_is_accepted_is_no_unix_socket(se
 async def test_a_header_of_an_untrusted_peer_is_refused(serve, caplog):
     untrusting = ProxySettings(('10.0.0.0/8',), X_FORWARDED, proxy_protocol=True)
     async with serve(show, proxies=untrusting) as server:
-        for _ in range(3):
+        for number in range(1, 4):
             client = await server.connect()
             await gone(client)
+            assert server.shared.tally.broken == number
         # The others within the same second are not told.
         assert caplog.text.count('it is not one of trusted_proxies') == 1
 

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from granian.process.plan.sections import WorkerSettings
 
 NAME = 'metrics'
-# Whoever scrapes is near, asks now and then, and sends next to nothing.
+# Whoever scrapes is near, asks once a minute or more often, and sends next to nothing.
 HEAD_S = 5.0
-KEEP_ALIVE_S = 15.0
+KEEP_ALIVE_S = 75.0
 WRITE_S = 10.0
 GRACE_S = 2.0
 BACKLOG = 128
