@@ -1,6 +1,6 @@
 """Memory that the supervisor, its workers and whoever serves metrics share: each number has one writer, and nobody waits.
 
-One table of 64-bit words, made before the first fork. The server's own numbers come first; then, for each slot, the row that
+One table of 64-bit words, made before those who share it are forked. The server's own numbers come first; then, for each slot, the row that
 is shown for it; then the rows. A worker writes its own row, the supervisor everything else.
 """
 
@@ -28,18 +28,21 @@ READS_MAX = 3
 class Board:
     """Pages nobody has written to cost nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, own: Sequence[int] = ()) -> None:
+        """`own`: the server's own numbers until now. Raises OSError."""
         self._words = memoryview(mmap.mmap(-1, (_ROWS_AT + ROWS * ROW_WORDS) * WORD_BYTES)).cast('Q')
         self._free = deque(range(ROWS))
         # Rows whose workers are gone, and which are shown until others take their places.
         self._left: set[int] = set()
         self._slots = 0
+        for number, value in enumerate(own):
+            self.tell(number, value)
 
     # ── the supervisor ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def add(self, number: int) -> None:
-        """One more of the server's own."""
-        self._words[number] += 1
+    def tell(self, number: int, value: int) -> None:
+        """What one of the server's own has come to."""
+        self._words[number] = value
 
     def take(self) -> Row | None:
         """An empty row for a worker that is about to be forked; None: there are too many."""

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -20,6 +21,10 @@ from tests.end_to_end.test_reload import Project, get, wait_until
 from tests.helpers.server import Server, launch, run_to_end, running_server, server_environment, wait_gone
 
 METRICS = '[metrics]\nenabled = true\nbind = "{bind}"\nscrape_interval = 1\n'
+
+
+# Memory that processes share, as the kernel calls it.
+SHARED = '/dev/zero'
 
 
 class Unix(http.client.HTTPConnection):
@@ -134,10 +139,11 @@ def test_head_has_no_body_and_nonsense_is_refused(project):
             assert client.recv(100).startswith(b'HTTP/1.1 400')
 
 
-def test_by_default_nobody_listens_and_there_is_no_process_for_it(project):
+def test_by_default_nobody_listens_and_there_is_no_process_and_no_memory_for_it(project):
     project.write()
     with project.serving() as server:
         assert len(server.worker_pids()) == 1
+        assert SHARED not in Path(f'/proc/{server.pid}/maps').read_text()
         listening = {
             connection.laddr.port
             for pid in [server.pid, *server.worker_pids()]
@@ -146,6 +152,15 @@ def test_by_default_nobody_listens_and_there_is_no_process_for_it(project):
         }
         assert listening == {server.port}
         assert 'Metrics at' not in server.log
+
+
+def test_what_was_counted_until_somebody_asks_is_there_when_somebody_does(project):
+    project.write()
+    with project.serving() as server:
+        project.measure()
+        assert project.command('reload')[0] == 0
+        assert SHARED in Path(f'/proc/{server.pid}/maps').read_text()
+        assert scrape(where(server))['workers_spawns'] == 2
 
 
 def test_a_port_that_is_taken_refuses_the_start_in_one_line(project):

@@ -49,9 +49,9 @@ def test_upstream_s_names_and_kinds_are_there_and_a_parser_takes_all_of_it():
     assert text.endswith('\n')
 
 
-def test_without_workers_there_are_the_server_s_own_numbers(board):
-    board.add(metrics.SPAWNS)
-    board.add(metrics.SPAWNS)
+def test_without_workers_there_are_the_server_s_own_numbers():
+    board = Board([1])
+    board.tell(metrics.SPAWNS, 2)
     text = exposition(board.own(), board.shown()).decode()
 
     assert {line for line in text.splitlines() if not line.startswith('#')} == {
