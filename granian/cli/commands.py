@@ -216,7 +216,7 @@ def _check(ctx: click.Context, /, **_params: Any) -> None:
     def action() -> int:
         loaded = _loaded(ctx, needs_app=True)
         from granian.process.plan import holdings
-        from granian.process.plan.check import check
+        from granian.process.plan.check import check, warnings
 
         # A server that runs already may be about to read it. Where there is no fork there is no such thing.
         held = holdings.asked(_control_path(loaded)) if hasattr(os, 'fork') else holdings.NOTHING
@@ -224,6 +224,8 @@ def _check(ctx: click.Context, /, **_params: Any) -> None:
         for problem in problems:
             click.echo(printable(_placed(problem, loaded)), err=True)
         if not problems:
+            for warning in warnings(loaded.config):
+                click.echo(printable(f'warning: {warning}'), err=True)
             click.echo('the configuration has no faults')
         return 2 if problems else 0
 

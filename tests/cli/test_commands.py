@@ -15,6 +15,7 @@ import tomli
 from granian import __version__
 from granian.config.options import options
 from tests.helpers.server import server_environment
+from tests.helpers.tls import authority
 
 SCRIPT = Path(sys.executable).with_name('granian')
 APP = '[[apps]]\ntarget = "main:app"\ninterface = "asgi"\n'
@@ -108,6 +109,18 @@ def test_check_of_a_good_configuration_says_so(granian, tmp_path):
         'the configuration has no faults\n',
         '',
     )
+
+
+def test_check_warns_of_odd_certificates(granian, tmp_path):
+    (tmp_path / 'main.py').write_text('async def app(scope, receive, send): ...\n')
+    authority().issue(named=False).write(tmp_path, 'site')
+    words = ('check', '--port', '0', '--ssl-certificate', 'site.pem', '--ssl-keyfile', 'site.key', 'main:app')
+
+    status, out, err = granian(*words)
+
+    assert (status, out) == (0, 'the configuration has no faults\n')
+    assert err.startswith('warning: listeners[0].tls: ')
+    assert err.endswith("site.pem' names no host (subjectAltName), so that most clients will refuse it\n")
 
 
 def test_server_that_cannot_start_ends_with_1_and_one_line(granian):

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from granian.process.plan.holdings import NOTHING
 from granian.process.report import in_short
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from granian.config.model import Config
     from granian.process.plan.holdings import Holdings
@@ -55,6 +56,18 @@ def check(config: Config, import_timeout_s: float = IMPORT_TIMEOUT_S, held: Hold
     except ConfigurationError as exc:
         return [*faults, str(exc)]
     return faults + bind_faults(wanted, [number for number, want in enumerate(wanted) if held.hold(want.bind)])
+
+
+def warnings(config: Config) -> Iterator[str]:
+    """What its certificates will not suit, as the log of a server says it. They must be without fault."""
+    for number, listener in enumerate(config.listeners):
+        settings = sections.tls(listener)
+        if settings is not None:
+            # Here, so that a server in clear does not load OpenSSL.
+            from granian.server.tls.credentials import Credentials
+
+            for text in Credentials(settings).warnings(time.time()):
+                yield f'listeners[{number}].tls: {text}'
 
 
 def _fault_elsewhere(kind: str, order: Mapping[str, object], environment: Mapping[str, str], timeout_s: float) -> str:
