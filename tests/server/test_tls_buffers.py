@@ -205,6 +205,8 @@ async def test_nothing_is_left_for_another_connection(disturb, encrypted):
 async def test_records_that_come_in_two_reads_each_are_not_taken_for_nothing(encrypted):
     async with encrypted() as server:
         client = await server.connect()
+        await client.get()
+        assert (await client.reply()).status == 200
         [pump] = [each._transport for each in server.connections]
         await client.send(b'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 160000\r\n\r\n')
         for _ in range(10):
@@ -220,6 +222,8 @@ async def test_records_that_come_in_two_reads_each_are_not_taken_for_nothing(enc
 async def test_buffers_of_their_own_stay_small(encrypted):
     async with encrypted(tls={'issued': authority().issue(key=rsa_key())}) as server:
         client = await server.connect()
+        await client.get()
+        assert (await client.reply()).status == 200
         [pump] = [each._transport for each in server.connections]
         held = Held(pump)
         await client.raw_send(b''.join([record_of(client, head_of(1_000_000)), *records_of(client, bytes(1_000_000))]))
