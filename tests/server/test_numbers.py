@@ -111,6 +111,17 @@ async def test_a_handshake_that_fails_is_an_error(loop, serve, tmp_path):
 
 
 @one_loop
+async def test_a_connection_that_breaks_tls_is_an_error(loop, serve, tmp_path):
+    async with serve(hello, measured=True, tls=tls_settings(tmp_path)) as server:
+        client = await server.connect()
+        await client.get('/')
+        assert (await client.reply()).status == 200
+        await client.raw_send(b'GET / HTTP/1.1\r\n\r\n')
+        await server.until(lambda: numbers(server)['connections_active'] == 0)
+        assert (numbers(server)['connections_err'], numbers(server)['tls_handshakes_err']) == (1, 0)
+
+
+@one_loop
 async def test_streams_of_http2_are_requests_on_one_connection(serve, loop):
     async with serve(hello, measured=True) as server:
         peer = await http2_client.Peer.of(server)

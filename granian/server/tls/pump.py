@@ -38,7 +38,7 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
     """
 
     __slots__ = (
-        '_backlog', '_backlog_bytes', '_barren', '_blocked', '_closing', '_connection', '_end_said', '_ended', '_half_closed', '_has_part', '_held_back',
+        '_backlog', '_backlog_bytes', '_barren', '_blocked', '_broken_by', '_closing', '_connection', '_end_said', '_ended', '_half_closed', '_has_part', '_held_back',
         '_incoming', '_loop', '_outgoing', '_owed', '_paused', '_read', '_receive', '_said_blocked', '_tls', '_transport', '_write', 'facts',
     )  # fmt: skip
 
@@ -72,6 +72,8 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
         self._paused = self._held_back = False
         # We were told to close; to send no more; the peer said that it sends no more.
         self._closing = self._half_closed = self._ended = False
+        # What is told of the end, if the peer broke the protocol: TCP knows of nothing.
+        self._broken_by: ConnectionError | None = None
         # We have sent close_notify.
         self._end_said = False
 
@@ -123,6 +125,7 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
         logger.debug(
             'TLS connection with %s was cut: it sends hardly any data', self._transport.get_extra_info('peername')
         )
+        self._broken_by = ConnectionAbortedError('hardly any data')
         self.abort()
         return False
 
@@ -185,6 +188,7 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
             self._end()
             return
         logger.debug('TLS connection with %s failed: %s', self._transport.get_extra_info('peername'), in_words(exc))
+        self._broken_by = ConnectionAbortedError('no TLS')
         self._forget_input()
         alert = self._output()
         if alert and not self._blocked:
@@ -226,7 +230,7 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
         self._closing = self._blocked = True
         self._backlog.clear()
         self._backlog_bytes = 0
-        self._connection.connection_lost(exc)
+        self._connection.connection_lost(exc or self._broken_by)
         # They hold each other: nobody should have to look for them.
         del self._connection, self._receive
 
