@@ -186,7 +186,9 @@ class Supervisor:
         return child
 
     def export(self, child: Child, ended: Callable[[int], None]) -> None:
-        self._fork(child, lambda channel: self._work.export(child, channel, self._numbers.board))
+        # Shared only if it is there before the fork.
+        board = self._numbers.board
+        self._fork(child, lambda channel: self._work.export(child, channel, board))
         self._helpers[child.pid] = ended
 
     def _fork(self, child: Child, life: Callable[[socket.socket], int]) -> None:

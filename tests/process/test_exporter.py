@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from granian.observe import metrics
 from granian.process.exporting.exporter import ExporterChild
+from granian.process.exporting.numbers import Numbers
 from granian.process.pool.health import Health
 from tests.helpers.workers import Stage
 
@@ -72,3 +74,18 @@ def test_health_says_what_for():
 @pytest.mark.parametrize(('kill_after_s', 'expected_s'), [(3605.0, 7.0), (3.0, 3.0)])
 def test_one_that_hangs_holds_up_the_end_no_longer_than_a_scrape_may_take(kill_after_s, expected_s):
     assert ExporterChild(Stage(kill_after_s=kill_after_s).generation()).kill_after_s == expected_s
+
+
+def test_what_was_counted_before_somebody_asks_and_after_is_told():
+    numbers = Numbers()
+    numbers.started()
+    numbers.replaced('rss')
+    board = numbers.board
+    numbers.started()
+    numbers.replaced('requests')
+
+    assert board is numbers.board
+    told = board.own()
+    assert told[metrics.SPAWNS] == 2
+    assert told[metrics.FOR_RSS] == told[metrics.FOR_REQUESTS] == 1
+    assert told[metrics.FOR_ERR] == told[metrics.FOR_LIFETIME] == 0
