@@ -55,7 +55,7 @@ async def test_a_client_that_has_left_before_it_is_accepted_is_no_unix_socket(se
         found.append(scope['client'])
 
     proxies = ProxySettings(('unix',), X_FORWARDED, proxy_protocol=False)
-    async with serve(app, proxies=proxies) as server:
+    async with serve(app, proxies=proxies, tls=None) as server:
         with socket.create_connection(server.address) as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
             client.sendall(b'GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n')

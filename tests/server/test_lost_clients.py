@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 
 import pytest
 
@@ -29,15 +27,15 @@ MESSAGE = {'type': 'websocket.send', 'text': 'x' * 100}
 class Sender:
     """Begins, has the client reset the connection, and counts what it can send after that."""
 
-    def __init__(self, client, beginning, piece) -> None:
-        self._client, self._beginning, self._piece = client, beginning, piece
+    def __init__(self, beginning, piece) -> None:
+        self._beginning, self._piece = beginning, piece
+        self.client = None
         self.sent = asyncio.get_running_loop().create_future()
 
     async def __call__(self, scope, receive, send):
         for message in self._beginning:
             await send(message)
-        self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
-        self._client.close()
+        self.client.reset()
         sent = 0
         try:
             while sent < SENDS_MAX:
@@ -54,12 +52,11 @@ class Sender:
     ids=['http', 'websocket'],
 )
 async def test_sending_ends_soon_after_a_reset(serve, request_bytes, beginning, piece):
-    with socket.socket() as client:
-        sender = Sender(client, beginning, piece)
-        async with serve(sender) as server:
-            client.connect(server.address)
-            client.sendall(request_bytes)
-            assert await asyncio.wait_for(sender.sent, PATIENCE_S) < SENDS_MAX
+    sender = Sender(beginning, piece)
+    async with serve(sender) as server:
+        sender.client = await server.connect()
+        await sender.client.send(request_bytes)
+        assert await asyncio.wait_for(sender.sent, PATIENCE_S) < SENDS_MAX
 
 
 class Selfish:
@@ -92,6 +89,6 @@ class Selfish:
 async def test_others_have_a_turn(serve, request_bytes, beginning, piece):
     selfish = Selfish(beginning, piece)
     async with serve(selfish) as server:
-        with socket.create_connection(server.address) as client:
-            client.sendall(request_bytes)
-            assert await asyncio.wait_for(selfish.sent, PATIENCE_S) < SENDS_MAX
+        client = await server.connect()
+        await client.send(request_bytes)
+        assert await asyncio.wait_for(selfish.sent, PATIENCE_S) < SENDS_MAX

@@ -123,7 +123,7 @@ async def test_a_connection_that_breaks_tls_is_an_error(loop, serve, tmp_path):
 
 @one_loop
 async def test_streams_of_http2_are_requests_on_one_connection(serve, loop):
-    async with serve(hello, measured=True) as server:
+    async with serve(hello, measured=True, tls=None) as server:
         peer = await http2_client.Peer.of(server)
         for _ in range(3):
             assert (await peer.ask('/')).status == 200
@@ -188,7 +188,7 @@ async def test_a_loop_that_does_not_turn_is_late(serve, loop):
 
 
 async def test_who_comes_when_too_many_are_there_is_turned_away(serve):
-    async with serve(hello, connections_max=2) as server:
+    async with serve(hello, connections_max=2, tls=None) as server:
         there = [await server.connect() for _ in range(2)]
         await server.until(lambda: len(server.shared.connections) == 2)
         late = await server.connect()
