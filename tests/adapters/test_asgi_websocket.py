@@ -480,7 +480,7 @@ async def test_whoever_asks_on_after_the_end_holds_nobody_up(serve):
             return
         await receive()
         await send(ACCEPT)
-        while not going or going[-1] != 'stop':
+        while 'stop' not in going:
             going.append((await receive())['type'])
 
     async with serve(app) as server:
