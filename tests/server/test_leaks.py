@@ -16,8 +16,9 @@ from granian.protocol.websocket.fast import WebSocketFast
 from granian.server.connection import Connection
 from granian.server.tls.pump import TlsPump
 from granian.websocket import WebSocketSession
+from tests.helpers.certificates import ec_key, rsa_key
 from tests.helpers.serving import Client, answer, body, one_loop, read_body, start
-from tests.helpers.tls import tls_settings
+from tests.helpers.tls import authority, tls_settings
 from tests.helpers.websocket import echo, open_session
 
 KINDS = (
@@ -160,10 +161,11 @@ def short_lived():
 
 
 @one_loop
-@pytest.mark.parametrize('encrypted', [False, True])
-async def test_connections_leave_nothing_to_the_collector(serve, encrypted, tmp_path):
+@pytest.mark.parametrize('make_key', [None, ec_key, rsa_key])
+async def test_connections_leave_nothing_to_the_collector(serve, make_key, tmp_path):
     """Each is freed as it ends: what TLS keeps of one is tens of KiB, which the collector does not see."""
-    async with serve(app, tls=tls_settings(tmp_path) if encrypted else None) as server:
+    tls = make_key and tls_settings(tmp_path, authority().issue(key=make_key()))
+    async with serve(app, tls=tls) as server:
 
         async def ask_once(count):
             for _ in range(count):

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 from granian.server.tls.pump import RECORD_BYTES, TlsPump
 
 if TYPE_CHECKING:
-    import asyncio
     import ssl
-
-    from granian.server.tls.facts import TlsFacts
+    from collections.abc import Callable
 
 
 class OwnBuffersPump(TlsPump):
@@ -18,16 +16,8 @@ class OwnBuffersPump(TlsPump):
 
     __slots__ = ()
 
-    def __init__(
-        self,
-        transport: asyncio.Transport,
-        tls: ssl.SSLObject,
-        buffers: tuple[ssl.MemoryBIO, ssl.MemoryBIO],
-        facts: TlsFacts,
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
-        super().__init__(transport, tls, buffers, facts, loop)
-        self._write = self._write_by_records
+    def _encryption(self, tls: ssl.SSLObject) -> Callable[[bytes | bytearray | memoryview], int]:
+        return self._write_by_records
 
     def data_received(self, data: bytes) -> None:
         if len(data) <= RECORD_BYTES:

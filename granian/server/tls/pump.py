@@ -58,7 +58,7 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
         self._loop = loop
         self.facts = facts
         self._read = tls.read
-        self._write: Callable[[bytes | bytearray | memoryview], int] = tls.write
+        self._write = self._encryption(tls)
         # Bytes that came and held nothing.
         self._barren = 0
         # A record has arrived in part.
@@ -76,6 +76,10 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
         self._broken_by: ConnectionError | None = None
         # We have sent close_notify.
         self._end_said = False
+
+    def _encryption(self, tls: ssl.SSLObject) -> Callable[[bytes | bytearray | memoryview], int]:
+        """What takes what is to be sent."""
+        return tls.write
 
     def start(self, connection: asyncio.Protocol, data: bytes, owed: bytes) -> None:
         """Stand between the two from now on. `data` has come already, `owed` was not sent yet."""
@@ -231,8 +235,8 @@ class TlsPump(asyncio.Protocol, asyncio.Transport):
         self._backlog.clear()
         self._backlog_bytes = 0
         self._connection.connection_lost(exc or self._broken_by)
-        # They hold each other: nobody should have to look for them.
-        del self._connection, self._receive
+        # They hold each other, or us: nobody should have to look for them.
+        del self._connection, self._receive, self._write
 
     # ── the connection's calls ───────────────────────────────────────────────────────────────────────────────────
 
