@@ -58,17 +58,8 @@ def context_of(identity: Identity, terms: ContextTerms, hosts: Sequence[str] = (
     context = _agreeing_to(terms)
     pem, chain = load_identity(context, identity)
     ends = [End(identity.certificate, each.not_before_s, each.not_after_s) for each in chain]
-    oddities = [*_gaps(identity.certificate, chain), *_strangers(identity.certificate, chain[0], hosts)]
-    if not chain[0].is_named:
-        # RFC 9525 6.3, RFC 9110 4.3.4: the common name does not count.
-        oddities.append(f"'{identity.certificate}' names no host (subjectAltName), so that most clients will refuse it")
-    if len(chain) == 1 and chain[0].is_public:
-        # Of a private authority many clients know the issuer; those that browsers trust issue nothing by their roots.
-        oddities.append(
-            f"'{identity.certificate}' ends before the certificate of {chain[0].issuer}, which clients need and may not have"
-        )
-    if not chain[0].is_for_servers:
-        oddities.append(f"'{identity.certificate}' is not for servers, so that clients will refuse it")
+    path = identity.certificate
+    oddities = [*_gaps(path, chain), *_strangers(path, chain[0], hosts), *_unsuited(path, chain)]
     if terms.clients is not None:
         ends += load_trust(context, terms.clients)
         oddities += _unlisted(terms.clients)
@@ -97,6 +88,19 @@ def _strangers(path: str, certificate: x509.Certificate, hosts: Sequence[str]) -
     for host in hosts:
         if host not in certificate.hosts and f'*.{host.partition(".")[2]}' not in certificate.hosts:
             yield f"'{path}' is not for '{host}', but for {', '.join(certificate.hosts) or 'no host'}"
+
+
+def _unsuited(path: str, chain: list[x509.Certificate]) -> Iterator[str]:
+    """Why clients will refuse it, whomever they ask for."""
+    first = chain[0]
+    if not first.is_named:
+        # RFC 9525 6.3, RFC 9110 4.3.4: the common name does not count.
+        yield f"'{path}' names no host (subjectAltName), so that most clients will refuse it"
+    if len(chain) == 1 and first.is_public:
+        # Of a private authority many clients know the issuer; those that browsers trust issue nothing by their roots.
+        yield f"'{path}' ends before the certificate of {first.issuer}, which clients need and may not have"
+    if not first.is_for_servers:
+        yield f"'{path}' is not for servers, so that clients will refuse it"
 
 
 def _gaps(path: str, chain: list[x509.Certificate]) -> Iterator[str]:

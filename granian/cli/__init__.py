@@ -43,8 +43,6 @@ def _say_version() -> int:
         print(f'granian {__version__}', flush=True)
     except OSError as exc:
         return not_written(exc)
-    finally:
-        _give_up_unwritten()
     return 0
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from granian.protocol.proxies.proxy_header import Origin
-    from granian.protocol.proxies.trusted import TrustedPeers
     from granian.server.service import Service
 
 logger = logging.getLogger('_granian')
@@ -31,10 +30,9 @@ _SAME = (
 class ProxiedListener:
     """Makes the connections of one listener whose proxies speak the PROXY protocol."""
 
-    def __init__(self, service: Service, trusted: TrustedPeers, make: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(self, service: Service, make: Callable[[], asyncio.Protocol]) -> None:
         """`make`: what speaks with the client, once it is known who that is."""
         self.service = service
-        self.trusts = trusted.holds
         self.make = make
         self._told_s = float('-inf')
 
@@ -67,7 +65,7 @@ class Proxied(asyncio.Protocol):
         service.connections.add(self)
         if service.is_unknown(peer):
             self._transport.abort()
-        elif not self._listener.trusts(self._peer):
+        elif not service.trusts(self._peer):
             self._refuse('it is not one of trusted_proxies')
         else:
             self._arm(service.drain_idle_s if service.draining else service.timeouts.head_s)

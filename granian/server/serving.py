@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, cast
 from granian.errors import FatalError, LifespanError
 from granian.observe import access_log
 from granian.protocol.contract import ResponseDefaults
-from granian.protocol.proxies.trusted import TrustedPeers
 from granian.server.forwarding import behind
 from granian.server.gate import CountingGate, Gate
 from granian.server.mounting import adapter_of, router_of
@@ -260,7 +259,7 @@ def _accepting(
     """What is made for each connection that is accepted; `make`: once it is known who is there."""
     if proxies is None or not proxies.proxy_protocol:
         return make
-    return ProxiedListener(service, TrustedPeers(proxies.trusted), make).connection
+    return ProxiedListener(service, make).connection
 
 
 def _bounded(make: Callable[[], asyncio.Protocol], there: Sized, most: int) -> Callable[[], asyncio.Protocol]:

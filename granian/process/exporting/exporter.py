@@ -6,7 +6,7 @@ import signal
 from typing import TYPE_CHECKING, Protocol
 
 from granian.observe.logs import logger
-from granian.process.plan.exporting import GRACE_S
+from granian.process.plan.exporting import GRACE_S, NAME
 from granian.process.plan.sections import KILL_AFTER_GRACE_S
 from granian.process.pool.child import Child
 from granian.process.pool.leaving import Leaving
@@ -44,7 +44,7 @@ class ExporterChild(Child):
 
     @property
     def name(self) -> str:
-        return 'metrics'
+        return NAME
 
     @property
     def kill_after_s(self) -> float:
